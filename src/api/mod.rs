@@ -1,0 +1,1 @@
+//! The unix socket and HTTP interface of the daemon.

@@ -1,0 +1,1 @@
+//! Last good claims of every source, on disk.

@@ -1,0 +1,1 @@
+//! The configuration file, turned into each module's own settings.

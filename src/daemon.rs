@@ -1,0 +1,1 @@
+//! Wires the program: start order, reload, shutdown.

@@ -1,0 +1,1 @@
+//! What every source claims now, kept sorted and merged by indicator.

@@ -1,0 +1,19 @@
+//! The nouns of the field: names, indicators, rules, groups and points in time.
+//!
+//! Values only: nothing here opens a file or socket, reads a clock or awaits.
+
+pub mod evidence;
+pub mod group;
+pub mod indicator;
+pub mod name;
+pub mod network;
+pub mod rule;
+pub mod time;
+
+pub use evidence::{Category, Claim, Scope, SourceId};
+pub use group::GroupSet;
+pub use indicator::Indicator;
+pub use name::{Name, NameError, NameRef};
+pub use network::{Network, NetworkError};
+pub use rule::{Action, Data, NamePattern, RrSet, Rule, Trigger, TriggerKind};
+pub use time::Timestamp;

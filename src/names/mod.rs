@@ -1,0 +1,1 @@
+//! Sorted sets of names in little memory, each with a fixed number of octets beside it.

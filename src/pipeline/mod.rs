@@ -1,0 +1,1 @@
+//! The single writer: events in, published state out.

@@ -1,0 +1,1 @@
+//! The traits that join modules of layer 5; the daemon wires them.

@@ -1,0 +1,1 @@
+//! Zones out: files, later transfers.

@@ -1,0 +1,1 @@
+//! Queries in, answers out.

@@ -1,0 +1,1 @@
+//! Facts to score to action: integers only (SCORING section 2).

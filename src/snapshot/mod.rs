@@ -1,0 +1,1 @@
+//! All zones in force, in order, indexed; immutable and swapped as one.

@@ -1,0 +1,1 @@
+//! Evidence in: schedule, fetch, parse.

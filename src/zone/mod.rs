@@ -1,0 +1,1 @@
+//! Zones as data: rules under one name.
