@@ -1,1 +1,260 @@
-//! Zones as data: rules under one name.
+//! Zones as data: rules under one name, sorted, at most one for a trigger.
+//!
+//! A [`Zone`] is immutable and cheap to share. Its names lie in two [`NameTable`]s (query names and
+//! nameserver names), its prefixes in three sorted lists, and its actions, of which a zone has few
+//! different ones, in one list that all point into. So a rule costs about ten octets, and the
+//! whole zone can be mapped from a file ([`octets`]). What a policy zone's operator may choose on
+//! top of its rules stands in [`options`].
+
+pub mod build;
+pub mod octets;
+pub mod options;
+pub mod soa;
+
+use std::sync::Arc;
+
+pub use build::{Conflict, ZoneBuilder};
+pub use options::{Mode, Override, PolicyZone, ZoneOptions};
+pub use soa::{Serial, Soa};
+
+use crate::model::{Action, Name, NamePattern, NameRef, Network, Rule, Trigger, TriggerKind};
+use crate::names::{Cursor, NameTable, hash_of};
+
+/// An action with the seconds that its answer may be kept.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Effect {
+    /// What happens.
+    pub action: Action,
+    /// TTL of synthesised records in seconds; local data carries its own.
+    pub ttl: u32,
+}
+
+/// The effects at one name: for the name itself and for all below it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Effects<'z> {
+    /// Of the rule for the name itself.
+    pub exact: Option<&'z Effect>,
+    /// Of the rule for the names below (`*.name`).
+    pub below: Option<&'z Effect>,
+}
+
+/// Rules under one name. Cloning shares them.
+#[derive(Clone)]
+pub struct Zone(Arc<Rules>);
+
+pub(in crate::zone) struct Rules {
+    pub(in crate::zone) origin: Name,
+    pub(in crate::zone) soa: Soa,
+    pub(in crate::zone) effects: Box<[Effect]>,
+    /// Eight octets a name: effect numbers plus one, little-endian, exact and below; 0 is none.
+    pub(in crate::zone) query_names: NameTable,
+    pub(in crate::zone) nameserver_names: NameTable,
+    pub(in crate::zone) client_addresses: Box<[(Network, u32)]>,
+    pub(in crate::zone) answer_addresses: Box<[(Network, u32)]>,
+    pub(in crate::zone) nameserver_addresses: Box<[(Network, u32)]>,
+    pub(in crate::zone) counts: [usize; 5],
+}
+
+impl Zone {
+    /// The zone's own name.
+    pub fn origin(&self) -> NameRef<'_> {
+        self.0.origin.as_ref()
+    }
+
+    /// Its start of authority; the serial is the version of the content.
+    pub fn soa(&self) -> &Soa {
+        &self.0.soa
+    }
+
+    /// The same rules under another start of authority. The tables are shared, not copied.
+    pub fn with_soa(&self, soa: Soa) -> Zone {
+        let r = &self.0;
+        Zone(Arc::new(Rules {
+            origin: r.origin.clone(),
+            soa,
+            effects: r.effects.clone(),
+            query_names: r.query_names.clone(),
+            nameserver_names: r.nameserver_names.clone(),
+            client_addresses: r.client_addresses.clone(),
+            answer_addresses: r.answer_addresses.clone(),
+            nameserver_addresses: r.nameserver_addresses.clone(),
+            counts: r.counts,
+        }))
+    }
+
+    /// How many rules there are in all.
+    pub fn len(&self) -> usize {
+        self.0.counts.iter().sum()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many rules have a trigger of this kind.
+    pub fn count(&self, kind: TriggerKind) -> usize {
+        self.0.counts[kind as usize]
+    }
+
+    /// The different effects that rules point to.
+    pub fn effects(&self) -> &[Effect] {
+        &self.0.effects
+    }
+
+    /// The table of query names (for a lookup by hash, see [`Zone::effects_of`]).
+    pub fn query_names(&self) -> &NameTable {
+        &self.0.query_names
+    }
+
+    /// The table of nameserver names.
+    pub fn nameserver_names(&self) -> &NameTable {
+        &self.0.nameserver_names
+    }
+
+    /// The prefixes of a kind of address trigger with the number of their effect in
+    /// [`Zone::effects`], in the order of [`Network`]. Empty for the kinds that are names.
+    pub fn networks(&self, kind: TriggerKind) -> &[(Network, u32)] {
+        match kind {
+            TriggerKind::ClientAddress => &self.0.client_addresses,
+            TriggerKind::AnswerAddress => &self.0.answer_addresses,
+            TriggerKind::NameserverAddress => &self.0.nameserver_addresses,
+            TriggerKind::QueryName | TriggerKind::NameserverName => &[],
+        }
+    }
+
+    /// What the payload of a name in one of the two tables says.
+    pub fn effects_of(&self, payload: &[u8]) -> Effects<'_> {
+        let (exact, below) = read_payload(payload);
+        let effect = |number: u32| self.0.effects.get((number as usize).checked_sub(1)?);
+        Effects { exact: effect(exact), below: effect(below) }
+    }
+
+    /// The effects at exactly this name in the table of a kind of name trigger.
+    pub fn at_name(&self, kind: TriggerKind, name: NameRef<'_>) -> Option<Effects<'_>> {
+        let table = self.name_table(kind)?;
+        table.get(name).map(|payload| self.effects_of(payload))
+    }
+
+    /// The effect of exactly this trigger.
+    pub fn effect(&self, trigger: &Trigger) -> Option<&Effect> {
+        match trigger {
+            Trigger::QueryName(pattern) | Trigger::NameserverName(pattern) => {
+                let effects = self.at_name(trigger.kind(), pattern.name.as_ref())?;
+                if pattern.wildcard { effects.below } else { effects.exact }
+            }
+            Trigger::ClientAddress(network)
+            | Trigger::AnswerAddress(network)
+            | Trigger::NameserverAddress(network) => {
+                let networks = self.networks(trigger.kind());
+                let at = networks.binary_search_by_key(network, |(n, _)| *n).ok()?;
+                self.0.effects.get(networks[at].1 as usize)
+            }
+        }
+    }
+
+    /// Every rule, by kind of trigger in order of precedence, then in canonical order. Each is
+    /// made on the way, so walking a large zone is for writing it out, not for lookups.
+    pub fn rules(&self) -> impl Iterator<Item = Rule> + '_ {
+        TriggerKind::ALL.into_iter().flat_map(|kind| self.rules_of(kind))
+    }
+
+    /// Every rule with a trigger of one kind, in canonical order.
+    pub fn rules_of(&self, kind: TriggerKind) -> Box<dyn Iterator<Item = Rule> + '_> {
+        let Some(table) = self.name_table(kind) else {
+            return Box::new(self.networks(kind).iter().map(move |&(network, effect)| {
+                let effect = &self.0.effects[effect as usize];
+                let trigger = match kind {
+                    TriggerKind::ClientAddress => Trigger::ClientAddress(network),
+                    TriggerKind::AnswerAddress => Trigger::AnswerAddress(network),
+                    _ => Trigger::NameserverAddress(network),
+                };
+                Rule { trigger, action: effect.action.clone(), ttl: effect.ttl }
+            }));
+        };
+        Box::new(NameRules { zone: self, kind, cursor: table.iter(), pending: None })
+    }
+
+    fn name_table(&self, kind: TriggerKind) -> Option<&NameTable> {
+        match kind {
+            TriggerKind::QueryName => Some(&self.0.query_names),
+            TriggerKind::NameserverName => Some(&self.0.nameserver_names),
+            _ => None,
+        }
+    }
+
+    /// The octets that the rules occupy, hash tables included.
+    pub fn size_octets(&self) -> usize {
+        let networks = TriggerKind::ALL.map(|kind| size_of_val(self.networks(kind)));
+        self.0.query_names.size_octets()
+            + self.0.nameserver_names.size_octets()
+            + networks.iter().sum::<usize>()
+    }
+
+    /// Whether both hold the same rules under the same name, whatever their serials.
+    pub fn same_rules(&self, other: &Zone) -> bool {
+        self.0.counts == other.0.counts
+            && self.0.origin == other.0.origin
+            && self.rules().eq(other.rules())
+    }
+}
+
+impl std::fmt::Debug for Zone {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Zone({} serial {}, {} rules)", self.0.origin, self.0.soa.serial, self.len())
+    }
+}
+
+/// Walks a table and gives up to two rules for each name.
+struct NameRules<'z> {
+    zone: &'z Zone,
+    kind: TriggerKind,
+    cursor: Cursor<'z>,
+    pending: Option<Rule>,
+}
+
+impl Iterator for NameRules<'_> {
+    type Item = Rule;
+
+    fn next(&mut self) -> Option<Rule> {
+        if let Some(rule) = self.pending.take() {
+            return Some(rule);
+        }
+        let kind = self.kind;
+        let (name, payload) = self.cursor.next()?;
+        let effects = self.zone.effects_of(payload);
+        let rule = |effect: &Effect, wildcard| {
+            let pattern = NamePattern { name: name.to_owned(), wildcard };
+            let trigger = match kind {
+                TriggerKind::NameserverName => Trigger::NameserverName(pattern),
+                _ => Trigger::QueryName(pattern),
+            };
+            Rule { trigger, action: effect.action.clone(), ttl: effect.ttl }
+        };
+        let exact = effects.exact.map(|e| rule(e, false));
+        let below = effects.below.map(|e| rule(e, true));
+        match exact {
+            Some(exact) => {
+                self.pending = below;
+                Some(exact)
+            }
+            None => below,
+        }
+    }
+}
+
+/// Effect numbers plus one, of the name itself and of the names below.
+pub(crate) fn read_payload(payload: &[u8]) -> (u32, u32) {
+    let number = |at: usize| {
+        payload
+            .get(at..at + 4)
+            .map_or(0, |p| u32::from_le_bytes(p.try_into().expect("four octets")))
+    };
+    (number(0), number(4))
+}
+
+/// The hash under which a zone's tables are asked; one for all zones of an installation, so that
+/// a name is hashed once for all of them.
+pub fn zone_hash(seed: u64, name: NameRef<'_>) -> u64 {
+    hash_of(seed, name)
+}

@@ -1,0 +1,250 @@
+//! Reading a table where it lies.
+
+use bytes::Bytes;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+use super::cursor::Cursor;
+use super::layout::{BLOCK_NAMES, HEADER_OCTETS, Header, LayoutError, read_length, read_u32};
+use crate::model::NameRef;
+use crate::model::name::KEY_OCTETS_MAX;
+
+/// An immutable sorted set of names with a payload each. Cheap to clone: the octets are shared.
+#[derive(Clone)]
+pub struct NameTable {
+    octets: Bytes,
+    header: Header,
+}
+
+impl NameTable {
+    /// A table without names.
+    pub fn empty() -> Self {
+        Self::built(super::NameTableBuilder::new(0, None))
+    }
+
+    /// The table that a builder holds, in memory.
+    pub fn built(builder: super::NameTableBuilder) -> Self {
+        Self::from_octets(builder.finish().into()).expect("a builder writes a sound table")
+    }
+
+    /// Reads a table, checking its length and checksum.
+    pub fn from_octets(octets: Bytes) -> Result<Self, LayoutError> {
+        let header = Header::read(&octets)?;
+        let mut checksum = header.checksum_start();
+        checksum.update(&octets[HEADER_OCTETS..]);
+        match checksum.digest() == header.checksum {
+            true => Ok(Self { octets, header }),
+            false => Err(LayoutError::Checksum),
+        }
+    }
+
+    /// How many names there are.
+    pub fn len(&self) -> usize {
+        self.header.count as usize
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.header.count == 0
+    }
+
+    /// The octets it occupies.
+    pub fn size_octets(&self) -> usize {
+        self.octets.len()
+    }
+
+    /// The octets themselves, for writing them to a file.
+    pub fn octets(&self) -> &Bytes {
+        &self.octets
+    }
+
+    /// The seed of the hash table, if there is one.
+    pub fn hash_seed(&self) -> Option<u64> {
+        (self.header.slots > 0).then_some(self.header.seed)
+    }
+
+    /// The position of a name, by hash table if there is one and else by binary search.
+    pub fn find(&self, name: NameRef<'_>) -> Option<usize> {
+        match self.header.slots {
+            0 => self.find_sorted(name),
+            _ => self.find_hashed(name, hash_of(self.header.seed, name)),
+        }
+    }
+
+    /// The position of a name whose hash under this table's seed is known. The table has names
+    /// and a hash table.
+    pub fn find_hashed(&self, name: NameRef<'_>, hash: u64) -> Option<usize> {
+        let slots = self.header.slots as usize;
+        let (mut at, tag) = slot_and_tag(hash, slots);
+        let tags = &self.octets[self.header.tags_at()..][..slots];
+        let ordinals = &self.octets[self.header.ordinals_at()..];
+        loop {
+            match tags[at] {
+                0 => return None,
+                found if found == tag => {
+                    let ordinal = read_u32(ordinals, at * 4) as usize;
+                    if self.holds(ordinal, name) {
+                        return Some(ordinal);
+                    }
+                }
+                _ => {}
+            }
+            at = if at + 1 == slots { 0 } else { at + 1 };
+        }
+    }
+
+    fn find_sorted(&self, name: NameRef<'_>) -> Option<usize> {
+        let mut cursor = self.seek(name);
+        let at = cursor.position();
+        let (found, _) = cursor.next()?;
+        (found == name).then_some(at)
+    }
+
+    /// The payload of the name at a position.
+    pub fn payload(&self, position: usize) -> &[u8] {
+        let width = self.header.width as usize;
+        &self.octets[self.header.payloads_at() + position * width..][..width]
+    }
+
+    /// The payload of a name.
+    pub fn get(&self, name: NameRef<'_>) -> Option<&[u8]> {
+        self.find(name).map(|at| self.payload(at))
+    }
+
+    /// All names in order.
+    pub fn iter(&self) -> Cursor<'_> {
+        self.cursor_at_block(0)
+    }
+
+    /// The names from `name` on, itself included if it is there.
+    pub fn seek(&self, name: NameRef<'_>) -> Cursor<'_> {
+        let blocks = self.header.block_count();
+        // The last block whose first name is not greater than `name`.
+        let (mut low, mut high) = (0, blocks);
+        while low + 1 < high {
+            let middle = (low + high) / 2;
+            match self.first_of_block(middle) <= name.key() {
+                true => low = middle,
+                false => high = middle,
+            }
+        }
+        let mut cursor = self.cursor_at_block(low);
+        cursor.skip_below(name);
+        cursor
+    }
+
+    fn cursor_at_block(&self, block: usize) -> Cursor<'_> {
+        let start = match block < self.header.block_count() {
+            true => self.block_start(block),
+            false => 0,
+        };
+        let texts = &self.octets[self.header.texts_at()..self.header.payloads_at()];
+        let payloads = &self.octets[self.header.payloads_at()..self.header.tags_at()];
+        let width = self.header.width as usize;
+        Cursor::new(texts, payloads, width, self.len(), block * BLOCK_NAMES, start)
+    }
+
+    fn block_start(&self, block: usize) -> usize {
+        read_u32(&self.octets, HEADER_OCTETS + block * 4) as usize
+    }
+
+    fn first_of_block(&self, block: usize) -> &[u8] {
+        let texts = &self.octets[self.header.texts_at()..];
+        let mut at = self.block_start(block);
+        let length = read_length(texts, &mut at);
+        &texts[at..at + length]
+    }
+
+    /// Whether the name at a position is `name`; decodes part of one block on the stack.
+    fn holds(&self, position: usize, name: NameRef<'_>) -> bool {
+        let texts = &self.octets[self.header.texts_at()..self.header.payloads_at()];
+        let mut at = self.block_start(position / BLOCK_NAMES);
+        let mut current = [0u8; KEY_OCTETS_MAX];
+        let mut length = read_length(texts, &mut at);
+        current[..length].copy_from_slice(&texts[at..at + length]);
+        at += length;
+        for _ in 0..position % BLOCK_NAMES {
+            let shared = read_length(texts, &mut at);
+            let more = read_length(texts, &mut at);
+            current[shared..shared + more].copy_from_slice(&texts[at..at + more]);
+            at += more;
+            length = shared + more;
+        }
+        &current[..length] == name.key()
+    }
+}
+
+impl std::fmt::Debug for NameTable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "NameTable({} names, {} octets)", self.len(), self.size_octets())
+    }
+}
+
+/// The hash of a name under a seed; the seed is drawn per installation, so that nobody outside can
+/// aim at one slot.
+pub fn hash_of(seed: u64, name: NameRef<'_>) -> u64 {
+    xxh3_64_with_seed(name.key(), seed)
+}
+
+/// Where a search starts, and the tag (never 0) that marks the name there.
+pub(super) fn slot_and_tag(hash: u64, slots: usize) -> (usize, u8) {
+    let slot = ((u128::from(hash) * slots as u128) >> 64) as usize;
+    (slot, (hash as u8).max(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Name;
+    use crate::names::NameTableBuilder;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    fn table(names: &BTreeMap<Name, [u8; 2]>, seed: Option<u64>) -> NameTable {
+        let mut builder = NameTableBuilder::new(2, seed);
+        names.iter().for_each(|(name, payload)| builder.push(name.as_ref(), payload));
+        NameTable::built(builder)
+    }
+
+    fn any_name() -> impl Strategy<Value = Name> {
+        proptest::collection::vec("[abc*]{1,3}", 0..5).prop_map(|labels| match labels.is_empty() {
+            true => Name::root(),
+            false => Name::from_presentation(&labels.join(".")).unwrap(),
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn a_table_answers_as_a_sorted_map_does(
+            names in proptest::collection::btree_map(any_name(), any::<[u8; 2]>(), 0..80),
+            asked in proptest::collection::vec(any_name(), 40),
+            hashed: bool,
+        ) {
+            let table = table(&names, hashed.then_some(7));
+            prop_assert_eq!(table.len(), names.len());
+            for name in names.keys().chain(&asked) {
+                prop_assert_eq!(table.get(name.as_ref()), names.get(name).map(|p| &p[..]));
+                let mut cursor = table.seek(name.as_ref());
+                let mut rest = Vec::new();
+                while let Some((name, payload)) = cursor.next() {
+                    rest.push((name.to_owned(), payload.to_vec()));
+                }
+                let expected: Vec<_> =
+                    names.range(name.clone()..).map(|(n, p)| (n.clone(), p.to_vec())).collect();
+                prop_assert_eq!(rest, expected);
+            }
+        }
+    }
+
+    #[test]
+    fn damage_anywhere_is_seen() {
+        let names = (0..50u8).map(|i| (Name::from_host(&format!("n{i}.example")).unwrap(), [i, 0]));
+        let sound = table(&names.collect(), Some(1)).octets().to_vec();
+        for at in (0..sound.len()).filter(|at| !(48..64).contains(at) && !(20..24).contains(at)) {
+            let mut damaged = sound.clone();
+            damaged[at] ^= 1;
+            assert!(NameTable::from_octets(damaged.into()).is_err(), "octet {at}");
+        }
+        assert!(NameTable::from_octets(sound[..sound.len() - 1].to_vec().into()).is_err());
+        assert!(NameTable::from_octets(Bytes::new()).is_err());
+    }
+}
