@@ -1,3 +1,4 @@
 //! Queries in, answers out.
 
+mod batch;
 pub mod message;
