@@ -2,6 +2,7 @@
 //!
 //! Values only: nothing here opens a file or socket, reads a clock or awaits.
 
+pub mod answer;
 pub mod evidence;
 pub mod group;
 pub mod indicator;
@@ -10,6 +11,7 @@ pub mod network;
 pub mod rule;
 pub mod time;
 
+pub use answer::{AnswerFacts, AnswerStep, Nameserver};
 pub use evidence::{Category, Claim, Scope, SourceId};
 pub use group::GroupSet;
 pub use indicator::Indicator;
