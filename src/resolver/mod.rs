@@ -2,3 +2,4 @@
 
 mod batch;
 pub mod message;
+pub mod upstream;
