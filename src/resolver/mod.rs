@@ -1,5 +1,7 @@
 //! Queries in, answers out.
 
 mod batch;
+pub mod cookie;
 pub mod message;
+pub mod reply;
 pub mod upstream;
