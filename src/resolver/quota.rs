@@ -19,6 +19,15 @@ pub struct Limits {
     pub client_max: usize,
 }
 
+/// Which limit is reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Full {
+    /// That over all clients.
+    All,
+    /// That for this client.
+    Client,
+}
+
 /// Counts what is under way.
 #[derive(Debug)]
 pub struct Quota {
@@ -49,19 +58,20 @@ impl Quota {
     }
 
     /// One more for a client, unless a limit is reached.
-    pub fn enter(self: &Arc<Self>, client: IpAddr) -> Option<Permit> {
+    pub fn enter(self: &Arc<Self>, client: IpAddr) -> Result<Permit, Full> {
         let client = client_key(client);
         let mut counts = self.counts.lock();
         if counts.all >= self.limits.all_max {
-            return None;
+            return Err(Full::All);
         }
-        let of_client = counts.clients.entry(client).or_default();
-        if *of_client >= self.limits.client_max {
-            return None;
+        // A client without an entry has nothing under way, and a limit of 0 is the caller's wish.
+        let of_client = counts.clients.get(&client).copied().unwrap_or_default();
+        if of_client >= self.limits.client_max {
+            return Err(Full::Client);
         }
-        *of_client += 1;
+        counts.clients.insert(client, of_client + 1);
         counts.all += 1;
-        Some(Permit { quota: Arc::clone(self), client })
+        Ok(Permit { quota: Arc::clone(self), client })
     }
 
     /// How much is under way.
@@ -120,13 +130,13 @@ mod tests {
         let quota = Quota::new(Limits { all_max: 3, client_max: 2 });
         let first = quota.enter(address("2001:db8::1")).unwrap();
         let _second = quota.enter(address("2001:db8::2")).unwrap();
-        assert!(quota.enter(address("2001:db8::3")).is_none(), "the same /64");
+        assert_eq!(quota.enter(address("2001:db8::3")).unwrap_err(), Full::Client);
         let third = quota.enter(address("192.0.2.1")).unwrap();
-        assert!(quota.enter(address("192.0.2.2")).is_none(), "all together");
+        assert_eq!(quota.enter(address("192.0.2.2")).unwrap_err(), Full::All);
         drop(third);
-        assert!(quota.enter(address("2001:db8::3")).is_none());
+        assert_eq!(quota.enter(address("2001:db8::3")).unwrap_err(), Full::Client);
         drop(first);
-        assert!(quota.enter(address("2001:db8::3")).is_some());
+        assert!(quota.enter(address("2001:db8::3")).is_ok());
     }
 
     #[test]
