@@ -3,8 +3,13 @@
 pub mod access;
 mod batch;
 pub mod cookie;
+mod flow;
+pub mod handler;
 pub mod message;
 pub mod quota;
 pub mod reply;
+mod rewrite;
+#[cfg(test)]
+mod script;
 pub mod special;
 pub mod upstream;
