@@ -172,6 +172,11 @@ impl<'q> Assembly<'q> {
         self.facts.chain.last().unwrap_or(&self.question.name)
     }
 
+    /// The query name and the names of the chain so far.
+    pub fn names(&self) -> impl Iterator<Item = &Name> {
+        std::iter::once(&self.question.name).chain(&self.facts.chain)
+    }
+
     /// Aliases that may still be followed.
     pub fn steps_left(&self) -> usize {
         CHAIN_MAX - self.facts.chain.len()
@@ -220,8 +225,7 @@ impl<'q> Assembly<'q> {
         let negative = end != End::Data;
         let (authorities, negative_ttl) = self.authorities(outcome, negative);
         self.facts.chain.append(&mut self.service_targets);
-        let names = std::iter::once(&self.question.name).chain(&self.facts.chain);
-        self.facts.paths = names.map(paths).collect();
+        self.facts.paths = self.names().map(paths).collect();
         if self.security == Security::Bogus && !self.question.checking_disabled {
             return Err(bogus());
         }

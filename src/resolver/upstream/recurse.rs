@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use async_trait::async_trait;
 use hickory_net::runtime::TokioRuntimeProvider;
 use hickory_net::{DnsError, NetError, NoRecords};
 use hickory_proto::dnssec::{Proof, TrustAnchors};
@@ -29,6 +30,7 @@ use crate::ports::{ExtendedError, Security, UpstreamError};
 use super::assemble::{CHAIN_MAX, alias_loop, alias_of, failed, is_followed, rtype};
 use super::convert::{self, Item, Outcome};
 use super::delegations::Delegations;
+use super::route::{Engine, Router};
 use super::tap::Tap;
 use super::{Ask, SettingsError, roots};
 
@@ -125,16 +127,7 @@ impl<P: ConnectionProvider> Recursion<P> {
         Ok(Self { settings, provider, table, epoch, recursor })
     }
 
-    /// Forgets all that was learnt. hickory's caches cannot be emptied, so the recursor is made
-    /// anew; resolutions under way end with the old one.
-    pub fn flush(&self) -> Result<(), SettingsError> {
-        let (provider, table) = (self.provider.clone(), self.table.clone());
-        self.recursor.store(Arc::new(build(&self.settings, provider, table, self.epoch)?));
-        Ok(())
-    }
-
-    /// Resolves one question, with the whole chain of aliases also where it ends in nothing.
-    pub async fn ask(&self, ask: &Ask) -> Result<Outcome, UpstreamError> {
+    async fn follow(&self, ask: &Ask) -> Result<Outcome, UpstreamError> {
         let mut links = Vec::new();
         let mut current = ask.name.clone();
         for _ in 0..=CHAIN_MAX {
@@ -201,6 +194,22 @@ impl<P: ConnectionProvider> Recursion<P> {
 
     fn now(&self) -> u64 {
         u64::try_from(self.epoch.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+#[async_trait]
+impl<P: ConnectionProvider> Engine for Recursion<P> {
+    /// Resolves one question, with the whole chain of aliases also where it ends in nothing.
+    async fn ask(&self, ask: &Ask, _: &Router) -> Result<Outcome, UpstreamError> {
+        self.follow(ask).await
+    }
+
+    /// hickory's caches cannot be emptied, so the recursor is made anew; resolutions under way end
+    /// with the old one.
+    fn flush(&self) -> Result<(), SettingsError> {
+        let (provider, table) = (self.provider.clone(), self.table.clone());
+        self.recursor.store(Arc::new(build(&self.settings, provider, table, self.epoch)?));
+        Ok(())
     }
 }
 
@@ -323,7 +332,7 @@ fn policy(validation: &Validation) -> Result<DnssecPolicy, SettingsError> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{Network, internet, parsed, respond, zone};
+    use super::super::testing::{Network, internet, parsed, question, respond, zone};
     use super::*;
     use hickory_proto::op::Message;
 
@@ -338,12 +347,8 @@ mod tests {
         Recursion::new(settings, network.clone(), Arc::new(table), Instant::now()).unwrap()
     }
 
-    fn plain(name: &str, rtype: u16) -> Ask {
-        Ask { name: parsed(name), rtype, dnssec_ok: false, checking_disabled: false }
-    }
-
     async fn ask(network: &Network, name: &str) -> Result<Outcome, UpstreamError> {
-        recursion(network, Validation::Off).ask(&plain(name, rtype::A)).await
+        recursion(network, Validation::Off).follow(&question(name)).await
     }
 
     fn shown(outcome: &Outcome) -> Vec<String> {
@@ -355,7 +360,7 @@ mod tests {
     async fn an_answer_is_found_from_the_root_down() {
         let network = internet();
         let recursion = recursion(&network, Validation::Off);
-        let outcome = recursion.ask(&plain("www.example.com", rtype::A)).await.unwrap();
+        let outcome = recursion.follow(&question("www.example.com")).await.unwrap();
         assert_eq!((outcome.rcode, shown(&outcome)), (0, vec!["www.example.com 1".to_owned()]));
         let path = recursion.table.path(&parsed("www.example.com"), recursion.now());
         let path: Vec<String> = path
@@ -383,7 +388,7 @@ mod tests {
             let recursion = recursion(&network, Validation::Off);
             for n in 0..4 {
                 let name = format!("host{n}.two.com");
-                let outcome = recursion.ask(&plain(&name, rtype::A)).await.unwrap();
+                let outcome = recursion.follow(&question(&name)).await.unwrap();
                 assert_eq!(outcome.answers.len(), 1, "{code} {name}");
             }
             assert!(network.asked().iter().any(|line| line.starts_with("192.0.2.4 ")));
@@ -399,7 +404,7 @@ mod tests {
             let recursion = recursion(&network, Validation::Off);
             // The second time hickory answers from its caches.
             for _ in 0..2 {
-                let outcome = recursion.ask(&plain(name, rtype::A)).await.unwrap();
+                let outcome = recursion.follow(&question(name)).await.unwrap();
                 assert_eq!(outcome.rcode, rcode, "{name}");
                 let chain = [format!("{name} 5"), format!("{step}.example.com 5")];
                 assert_eq!(shown(&outcome), chain);
@@ -414,8 +419,8 @@ mod tests {
     async fn with_do_the_chain_is_asked_for_so_that_its_signatures_come_along() {
         let network = internet();
         let recursion = recursion(&network, Validation::Off);
-        let ask = Ask { dnssec_ok: true, ..plain("gone.example.com", rtype::A) };
-        let outcome = recursion.ask(&ask).await.unwrap();
+        let ask = Ask { dnssec_ok: true, ..question("gone.example.com") };
+        let outcome = recursion.follow(&ask).await.unwrap();
         assert_eq!(outcome.answers.len(), 2);
         assert!(network.asked().contains(&"192.0.2.3 gone.example.com. CNAME".to_owned()));
     }
@@ -458,12 +463,12 @@ mod tests {
         let recursion = recursion(&network, Validation::Off);
         for expected in [true, false] {
             let before = network.asked().len();
-            recursion.ask(&plain("www.example.com", rtype::A)).await.unwrap();
+            recursion.follow(&question("www.example.com")).await.unwrap();
             assert_eq!(network.asked().len() > before, expected);
         }
         recursion.flush().unwrap();
         let before = network.asked().len();
-        recursion.ask(&plain("www.example.com", rtype::A)).await.unwrap();
+        recursion.follow(&question("www.example.com")).await.unwrap();
         assert!(network.asked().len() > before);
     }
 
@@ -471,9 +476,9 @@ mod tests {
     async fn an_unsigned_answer_below_a_signed_root_is_bogus() {
         // Nothing here is signed, but the anchors say that the root is.
         let recursion = recursion(&internet(), Validation::On { anchors: None });
-        let found = recursion.ask(&plain("www.example.com", rtype::A)).await.unwrap();
+        let found = recursion.follow(&question("www.example.com")).await.unwrap();
         assert_eq!(found.answers[0].security, Security::Bogus);
-        let found = recursion.ask(&plain("nobody.example.com", rtype::A)).await.unwrap();
+        let found = recursion.follow(&question("nobody.example.com")).await.unwrap();
         assert_eq!(found.security, Some(Security::Bogus));
     }
 
@@ -497,7 +502,7 @@ mod tests {
     async fn glueless_nameservers_are_found_and_their_addresses_noted() {
         let network = internet();
         let recursion = recursion(&network, Validation::Off);
-        recursion.ask(&plain("www.glueless.com", rtype::A)).await.unwrap();
+        recursion.follow(&question("www.glueless.com")).await.unwrap();
         let path = recursion.table.path(&parsed("www.glueless.com"), recursion.now());
         let server = &path.last().unwrap().servers[0];
         assert_eq!(format!("{} {:?}", server.name, server.addresses), "ns.host.net [192.0.2.6]");

@@ -1,4 +1,10 @@
 //! What the tests of this folder share: records from text, and name servers in this process.
+//!
+//! [`Network`] is without sockets; [`loopback`] has servers on real ones.
+
+mod loopback;
+
+pub(super) use loopback::{Authority, Loopback};
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -15,12 +21,25 @@ use hickory_proto::serialize::txt::Parser;
 use hickory_resolver::config::ConnectionConfig;
 use hickory_resolver::{ConnectionProvider, PoolContext};
 use parking_lot::Mutex;
+use tokio::time::Instant;
 
+use super::Ask;
+use super::assemble::rtype;
 use super::convert::{self, Item, Outcome};
+use super::delegations::Delegations;
+use super::roots;
+use super::route::{Engine, Route, Router, Way};
 use crate::model::Name;
+use crate::ports::{Question, UpstreamError};
 
 pub(super) fn parsed(text: &str) -> Name {
     Name::from_presentation(text).unwrap()
+}
+
+/// A question for the address of a name.
+pub(super) fn question(name: &str) -> Ask {
+    let question = Question::plain(parsed(name), rtype::A);
+    Ask::about(&question, question.name.clone())
 }
 
 /// Records from master file lines, in the order written, whatever their zone.
@@ -268,5 +287,57 @@ pub(super) fn either(
         first(query)
             .filter(|answer| answer.response_code != ResponseCode::Refused)
             .or_else(|| second(query))
+    }
+}
+
+/// Answers from a list of records: data, or an alias, or NXDOMAIN; counts its questions.
+#[derive(Default)]
+pub(super) struct Script {
+    items: Vec<Item>,
+    pub asked: Mutex<Vec<String>>,
+}
+
+impl Script {
+    pub fn new(lines: &str) -> Self {
+        Self { items: items(lines), ..Self::default() }
+    }
+}
+
+#[async_trait::async_trait]
+impl Engine for Script {
+    async fn ask(&self, ask: &Ask, _: &Router) -> Result<Outcome, UpstreamError> {
+        self.asked.lock().push(format!("{} {}", ask.name, RecordType::from(ask.rtype)));
+        let here = |item: &&Item| {
+            item.owner == ask.name && (item.record.rtype == ask.rtype || item.record.rtype == 5)
+        };
+        let answers: Vec<Item> = self.items.iter().filter(here).cloned().collect();
+        let is_known =
+            self.items.iter().any(|item| item.owner.as_ref().is_at_or_below(ask.name.as_ref()));
+        Ok(Outcome {
+            rcode: if is_known { 0 } else { 3 },
+            authorities: match answers.is_empty() {
+                true => items("test. 60 IN SOA ns.test. h.test. 1 2 3 4 5"),
+                false => Vec::new(),
+            },
+            answers,
+            ..Outcome::default()
+        })
+    }
+}
+
+impl Router {
+    /// A router where nothing exists.
+    pub fn none() -> Self {
+        Self::saying("")
+    }
+
+    /// A router whose answers are these records.
+    pub fn saying(lines: &str) -> Self {
+        Self::to(Script::new(lines), Way::Unknown)
+    }
+
+    pub fn to(engine: impl Engine + 'static, way: Way) -> Self {
+        let table = Arc::new(Delegations::new(1 << 20, roots::cut(None)));
+        Self::new(Route { engine: Arc::new(engine), way }, table, Instant::now())
     }
 }
