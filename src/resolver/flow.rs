@@ -5,6 +5,9 @@
 //! So the thread that answers from memory and the task that waits for the upstream run the same
 //! code, and policy is decided in one go with all facts.
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt::{self, Write as _};
 use std::sync::Arc;
 

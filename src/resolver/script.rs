@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use hickory_proto::op::{Message, MessageType, OpCode, Query};
 use hickory_proto::rr::rdata::opt::EdnsCode;
 use hickory_proto::rr::{Name as HickoryName, RecordType};
-use hickory_proto::serialize::binary::BinEncodable as _;
+use hickory_proto::serialize::binary::{BinEncodable, BinEncoder, NameEncoding};
 use hickory_proto::serialize::txt::Parser;
 use parking_lot::Mutex;
 use prometheus_client::registry::Registry;
@@ -71,19 +71,37 @@ pub fn policy(origin: &str, rules: impl IntoIterator<Item = Rule>) -> PolicyZone
     PolicyZone { zone: builder.finish().0, options: ZoneOptions::ours() }
 }
 
-/// A record from a line `owner ttl type data`.
+/// A record from a line `owner ttl type data`; an RRSIG covers type A, whatever its data.
 pub fn record(line: &str) -> Record {
+    if let Some((owner, _)) = line.split_once(" RRSIG") {
+        let (owner, ttl) = owner.split_once(' ').unwrap();
+        let head = [0, 1, 13, 2, 0, 0, 1, 44, 0x70, 0, 0, 0, 0x60, 0, 0, 0, 0, 1];
+        return Record {
+            owner: name(owner).as_ref().to_wire().into(),
+            rtype: 46,
+            ttl: ttl.parse().unwrap(),
+            rdata: [&head[..], b"\x04test\0", &[7; 64]].concat().into(),
+        };
+    }
     let (_, sets) = Parser::new(format!("{line}\n"), None, Some(HickoryName::root()))
         .parse()
         .unwrap_or_else(|error| panic!("{line}: {error}"));
     let set = sets.into_values().next().unwrap();
     let record = set.records(true).next().unwrap();
     Record {
-        owner: record.name.to_bytes().unwrap().into(),
+        owner: uncompressed(&record.name),
         rtype: record.record_type().into(),
         ttl: record.ttl,
-        rdata: record.data.to_bytes().unwrap().into(),
+        rdata: uncompressed(&record.data),
     }
+}
+
+fn uncompressed(value: &impl BinEncodable) -> Box<[u8]> {
+    let mut octets = Vec::new();
+    let mut encoder = BinEncoder::new(&mut octets);
+    encoder.set_name_encoding(NameEncoding::Uncompressed);
+    value.emit(&mut encoder).unwrap();
+    octets.into()
 }
 
 /// A resolution from its records: answers, then `--` and authorities where there are any.
@@ -288,7 +306,11 @@ pub fn query(question: &str) -> (Vec<u8>, Client) {
     message.metadata.authentic_data = has("ad");
     message.add_query(Query::query(
         HickoryName::from_ascii(words[0]).unwrap(),
-        words[1].parse().unwrap(),
+        match words[1] {
+            "IXFR" => RecordType::IXFR,
+            "AXFR" => RecordType::AXFR,
+            other => other.parse().unwrap(),
+        },
     ));
     if !has("noedns") {
         let mut edns = hickory_proto::op::Edns::new();
