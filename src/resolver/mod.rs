@@ -2,6 +2,7 @@
 
 pub mod access;
 mod batch;
+pub mod cache;
 pub mod cookie;
 mod flow;
 pub mod handler;
