@@ -13,4 +13,5 @@ mod rewrite;
 #[cfg(test)]
 mod script;
 pub mod special;
+pub mod udp;
 pub mod upstream;
