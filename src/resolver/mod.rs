@@ -13,5 +13,6 @@ mod rewrite;
 #[cfg(test)]
 mod script;
 pub mod special;
+pub mod tcp;
 pub mod udp;
 pub mod upstream;
