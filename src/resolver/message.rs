@@ -251,31 +251,48 @@ fn read_name<'b>(packet: &[u8], buffer: &'b mut NameBuffer) -> Option<(NameRef<'
         if length == 0 {
             break;
         }
-        if length > LABEL_OCTETS_MAX || at + length + 2 - HEADER_OCTETS > WIRE_OCTETS_MAX {
+        let end = at + length + 1;
+        if length > LABEL_OCTETS_MAX || end + 1 - HEADER_OCTETS > WIRE_OCTETS_MAX {
             return None;
         }
+        // The next length, or the root's, has to be there.
+        (end < packet.len()).then_some(())?;
         starts[count] = at;
         count += 1;
-        at += length + 1;
+        at = end;
     }
     let key = &mut buffer.0;
     let mut end = 0;
     for &start in starts[..count].iter().rev() {
-        let length = usize::from(packet[start]);
-        for &octet in packet.get(start + 1..start + 1 + length)? {
-            if octet <= 1 {
-                // As model::Name writes the octets 0 and 1.
-                key[end..end + 2].copy_from_slice(&[1, octet + 1]);
-                end += 2;
-            } else {
-                key[end] = octet.to_ascii_lowercase();
-                end += 1;
-            }
-        }
+        let label = &packet[start + 1..start + 1 + usize::from(packet[start])];
+        end += write_label(label, &mut key[end..]);
         key[end] = 0;
         end += 1;
     }
     Some((NameRef::from_key(&key[..end]), at + 1))
+}
+
+/// Writes a label as model::Name has it and says how many octets it takes.
+fn write_label(label: &[u8], key: &mut [u8]) -> usize {
+    let mut escape = false;
+    for (to, &octet) in key.iter_mut().zip(label) {
+        *to = octet.to_ascii_lowercase();
+        escape |= octet <= 1;
+    }
+    if !escape {
+        return label.len();
+    }
+    let mut end = 0;
+    for octet in label.iter().map(u8::to_ascii_lowercase) {
+        if octet <= 1 {
+            key[end..end + 2].copy_from_slice(&[1, octet + 1]);
+            end += 2;
+        } else {
+            key[end] = octet;
+            end += 1;
+        }
+    }
+    end
 }
 
 struct RawRecord<'p> {
