@@ -17,6 +17,7 @@ pub mod zone;
 pub mod policy;
 pub mod snapshot;
 
+pub mod disk;
 pub mod pipeline;
 pub mod ports;
 pub mod telemetry;
