@@ -9,10 +9,14 @@ pub mod build;
 pub mod claims;
 pub mod merge;
 pub mod popularity;
+pub mod shared_hosts;
+pub mod special;
 pub mod suffix;
 
 pub use build::ClaimsBuilder;
 pub use claims::{Claims, ClaimsError, NameClaim, Times};
 pub use merge::Merge;
 pub use popularity::{Popularity, RankList};
-pub use suffix::PublicSuffixes;
+pub use shared_hosts::SharedHosts;
+pub use special::SpecialUse;
+pub use suffix::{PublicSuffixes, Registration};

@@ -12,7 +12,7 @@ pub mod rule;
 pub mod time;
 
 pub use answer::{AnswerFacts, AnswerStep, Nameserver};
-pub use evidence::{Category, Claim, Scope, SourceId};
+pub use evidence::{Category, Claim, Scope, SourceId, Trust};
 pub use group::GroupSet;
 pub use indicator::Indicator;
 pub use name::{Name, NameError, NameRef};

@@ -1,1 +1,3 @@
 //! The single writer: events in, published state out.
+
+pub mod report;
