@@ -1,5 +1,8 @@
 //! The commands; thin.
 
+pub mod args;
+pub mod render;
+
 use std::process::ExitCode;
 
 /// Runs the command line.
