@@ -84,7 +84,7 @@ fn score_section(score: &ScoreSays) -> String {
             plain(&c.id),
             plain(if c.raw == c.mban { String::new() } else { format!("of {}", c.raw) }),
             plain(if independent == 100 { String::new() } else { format!("× {independent} %") }),
-            plain(c.age_h.map_or(String::new(), |h| format!("{h} h old"))),
+            plain(&c.text),
         ]);
     }
     columns.row([sum(score.score), cell(STRONG, "score"), plain(""), plain(""), plain("")]);
