@@ -1,0 +1,214 @@
+//! What would have changed a verdict (SCORING 2.10): the strongest group taken away, or the smallest
+//! piece of evidence added.
+//!
+//! Both ask what the level would be had it been in force long enough, so that waiting for a fall
+//! hides nothing.
+
+use serde::Serialize;
+
+use super::decision::{Previous, decide};
+use super::facts::{ApiVoid, Facts, Kind, Listing, Tip, VirusTotal};
+use super::model::Table;
+use super::part::{Label, Part};
+use super::{Level, Model, SourceIndex, evaluate, score};
+
+/// The verdict without the group that says most.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Without {
+    /// The sources of the group: those of one origin.
+    pub sources: Vec<String>,
+    /// The score without them, in mban.
+    pub mban: i64,
+    /// The level without them.
+    pub level: Level,
+    /// The verdict hangs on this group alone.
+    pub pivotal: bool,
+}
+
+/// A piece of evidence that would change the level.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Change {
+    /// The source or fact.
+    pub id: String,
+    /// What it would weigh alone, in mban.
+    pub raw_mban: i32,
+    /// The score with it, in mban.
+    pub mban: i64,
+    /// The level with it.
+    pub level: Level,
+}
+
+/// The source on whose origin alone the level hangs: without it the level would be lower
+/// (SCORING 4.4, R8). Of copies the one that was counted.
+pub fn pivotal_source(model: &Model, facts: &Facts, previous: Level) -> Option<SourceIndex> {
+    let strongest = strongest(model, facts)?;
+    let reduced = without(model, facts, strongest);
+    (level(model, &reduced, previous) < level(model, facts, previous)).then_some(strongest)
+}
+
+pub(super) fn without_strongest(model: &Model, facts: &Facts, previous: Level) -> Option<Without> {
+    let strongest = strongest(model, facts)?;
+    let reduced = without(model, facts, strongest);
+    let reduced_level = level(model, &reduced, previous);
+    Some(Without {
+        sources: group(model, facts, strongest),
+        mban: score(model, &reduced).mban,
+        level: reduced_level,
+        pivotal: reduced_level < level(model, facts, previous),
+    })
+}
+
+pub(super) fn smallest_change(model: &Model, facts: &Facts, previous: Level) -> Option<Change> {
+    let now = level(model, facts, previous);
+    candidates(model, facts)
+        .into_iter()
+        .filter_map(|(label, facts)| {
+            let mut parts: Vec<Part> = Vec::new();
+            let score = evaluate(model, &facts, &mut parts);
+            let then = decide(model, &facts, &score, &Previous::held(previous)).level;
+            let part = parts.iter().find(|part| part.label == label)?;
+            let id = label.id(model).to_owned();
+            let raw_mban = part.raw_mban;
+            (then != now).then_some(Change { id, raw_mban, mban: score.mban, level: then })
+        })
+        .min_by(|a, b| {
+            let key = |change: &Change| (change.raw_mban.unsigned_abs(), change.raw_mban < 0);
+            key(a).cmp(&key(b)).then_with(|| a.id.cmp(&b.id))
+        })
+}
+
+fn level(model: &Model, facts: &Facts, previous: Level) -> Level {
+    decide(model, facts, &score(model, facts), &Previous::held(previous)).level
+}
+
+/// The counted source whose contribution is largest; copies of it add nothing, so it stands for
+/// its origin.
+fn strongest(model: &Model, facts: &Facts) -> Option<SourceIndex> {
+    let (_, parts) = super::explain::parts(model, facts);
+    parts.iter().filter(|part| part.mban > 0).find_map(|part| match part.label {
+        Label::Source(index) => Some(index),
+        _ => None,
+    })
+}
+
+/// The sources among the facts that share the origin of `index`.
+fn group(model: &Model, facts: &Facts, index: SourceIndex) -> Vec<String> {
+    let same = |other: SourceIndex| is_copy(model, index, other);
+    let mut sources: Vec<SourceIndex> = facts
+        .listings
+        .iter()
+        .map(|listing| listing.source)
+        .filter(|&source| same(source))
+        .collect();
+    sources.push(index);
+    sources.sort_unstable();
+    sources.dedup();
+    sources.into_iter().map(|source| model.source(source).id().to_owned()).collect()
+}
+
+fn is_copy(model: &Model, one: SourceIndex, other: SourceIndex) -> bool {
+    model.source(one).origin_number == model.source(other).origin_number
+}
+
+/// The facts without what the origin of `index` says.
+fn without(model: &Model, facts: &Facts, index: SourceIndex) -> Facts {
+    let mut facts = facts.clone();
+    let providers = &model.providers;
+    facts.listings.retain(|listing| !is_copy(model, index, listing.source));
+    match index {
+        _ if index == providers.vt => {
+            facts.vt = facts.vt.map(|vt| VirusTotal {
+                votes_malicious: vt.votes_malicious,
+                votes_harmless: vt.votes_harmless,
+                ..VirusTotal::default()
+            });
+        }
+        _ if index == providers.votes => {
+            facts.vt =
+                facts.vt.map(|vt| VirusTotal { votes_malicious: 0, votes_harmless: 0, ..vt });
+        }
+        _ if index == providers.apivoid => facts.apivoid = None,
+        _ if index == providers.tip => facts.tip = None,
+        _ if index == providers.local => facts.asn_local_log_ratio = None,
+        _ if index == providers.bgpr => facts.bgpranking_q_ppm = None,
+        _ => {}
+    }
+    facts
+}
+
+/// The facts with one more piece of evidence each, of every kind that is still missing.
+fn candidates(model: &Model, facts: &Facts) -> Vec<(Label, Facts)> {
+    let mut candidates = Vec::new();
+    let mut add = |label: Label, change: &dyn Fn(&mut Facts)| {
+        let mut changed = facts.clone();
+        change(&mut changed);
+        candidates.push((label, changed));
+    };
+    let lists = (0..model.sources().len()).map(|at| SourceIndex(at as u16)).filter(|&index| {
+        let known = facts.listings.iter().any(|listing| is_copy(model, index, listing.source));
+        !known && model.source(index).precision_ppm(facts.kind).is_some()
+    });
+    for index in lists {
+        add(Label::Source(index), &|facts| facts.listings.push(Listing::new(index, 0)));
+    }
+    let providers = &model.providers;
+    if facts.vt.is_none() {
+        for half_units in starts(&model.vt.half_units).chain([1]) {
+            let vt = virus_total(model, half_units);
+            add(Label::Source(providers.vt), &|facts| facts.vt = Some(vt));
+        }
+    }
+    if facts.apivoid.is_none() {
+        for detections in starts(&model.apivoid_detections) {
+            let answer = ApiVoid { detections, ..ApiVoid::default() };
+            add(Label::Source(providers.apivoid), &|facts| facts.apivoid = Some(answer));
+        }
+    }
+    if facts.tip.is_none() {
+        for hit in [false, true] {
+            let answer = Tip { malware_db_hit: Some(hit), age_h: 0 };
+            add(Label::Source(providers.tip), &|facts| facts.tip = Some(answer));
+        }
+    }
+    if facts.kind == Kind::Domain {
+        add_context(model, facts, &mut add);
+    }
+    candidates
+}
+
+fn add_context(model: &Model, facts: &Facts, add: &mut dyn FnMut(Label, &dyn Fn(&mut Facts))) {
+    if facts.age_days.is_none() {
+        for days in starts(&model.age_days) {
+            add(Label::Age, &|facts| facts.age_days = Some(days));
+        }
+    }
+    if facts.nod_hours.is_none() {
+        for hours in starts(&model.nod_hours) {
+            add(Label::Nod, &|facts| facts.nod_hours = Some(hours));
+        }
+    }
+    if facts.rank30.is_none() {
+        for rank in starts(&model.rank30) {
+            add(Label::Popularity, &|facts| facts.rank30 = Some(rank));
+        }
+    }
+    if !facts.local_history {
+        add(Label::LocalHistory, &|facts| facts.local_history = true);
+    }
+}
+
+/// The least value of each step of a table.
+fn starts(table: &Table) -> impl Iterator<Item = u32> {
+    [0].into_iter().chain(table.steps.iter().map(|&(bound, _)| bound))
+}
+
+/// A fresh analysis with that many half units, by enough engines to be heard.
+fn virus_total(model: &Model, half_units: u32) -> VirusTotal {
+    VirusTotal {
+        malicious: half_units / 2,
+        suspicious: half_units % 2,
+        undetected: model.vt.min_engines,
+        seen_h_before_analysis: Some(24),
+        ..VirusTotal::default()
+    }
+}

@@ -1,0 +1,154 @@
+//! Scores recorded facts again: same model and facts, same bytes (SCORING 2.1).
+
+use std::collections::BTreeMap;
+
+use serde::de::IgnoredAny;
+use serde::{Deserialize, Serialize};
+
+use super::decision::{Previous, decide};
+use super::record::{FactRecord, UnknownSource};
+use super::{Level, Model, ModelError, explain};
+
+/// Most octets of recorded facts that are read at once: about a hundred thousand cases.
+pub const FACTS_SIZE_BYTES_MAX: usize = 64 << 20;
+
+/// A recorded case.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Case {
+    /// A label.
+    pub id: String,
+    /// What was known.
+    pub facts: FactRecord,
+    /// What was in force; allow if absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prev: Option<PreviousRecord>,
+    /// Extra lists, `id: [like, origin]`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub overlay: BTreeMap<String, (String, String)>,
+    /// What came of it then; not read.
+    #[serde(default, skip_serializing)]
+    pub expect: Option<IgnoredAny>,
+}
+
+/// What was in force: a level that was held for long, or all that is known of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged, expecting = "a level, or its `level`, `held_h` and `changes`")]
+pub enum PreviousRecord {
+    /// A level, held for more than the least time, without changes in the last seven days.
+    Level(Level),
+    /// A level with its history.
+    Held(HeldRecord),
+}
+
+/// A level with its history.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HeldRecord {
+    /// The level.
+    pub level: Level,
+    /// Hours that it was in force.
+    pub held_h: u32,
+    /// Changes in the last seven days.
+    pub changes: u32,
+}
+
+impl From<PreviousRecord> for Previous {
+    fn from(record: PreviousRecord) -> Self {
+        match record {
+            PreviousRecord::Level(level) => Self::held(level),
+            PreviousRecord::Held(HeldRecord { level, held_h, changes }) => {
+                Self { level, held_h, changes }
+            }
+        }
+    }
+}
+
+/// What comes of a case, in the form that test vectors expect.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Output {
+    /// The label of the case.
+    pub id: String,
+    /// Log-odds in millibans.
+    #[serde(rename = "S")]
+    pub mban: i64,
+    /// What is to be done.
+    pub action: Level,
+    /// The guards that spoke, in order.
+    pub guards: Vec<String>,
+    /// How many independent groups speak against it, in ppm of one group.
+    pub diversity_ppm: u32,
+    /// `prior` first, then the largest first; none is 0.
+    pub contributions: Vec<(String, i32)>,
+}
+
+/// Why facts are not replayed.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplayError {
+    /// The model is none.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// There are too many facts for one run.
+    #[error("the facts are {size_bytes} octets long; at most {FACTS_SIZE_BYTES_MAX} are read")]
+    TooLong {
+        /// Their length.
+        size_bytes: usize,
+    },
+    /// They are not JSON, or have other keys or types than cases.
+    #[error("the facts do not read: {0}")]
+    Json(#[from] serde_json::Error),
+    /// A case names a source that the model does not have.
+    #[error("case `{case}`: {source}")]
+    Source {
+        /// The case.
+        case: String,
+        /// The source.
+        source: UnknownSource,
+    },
+    /// The overlay of a case does not fit the model.
+    #[error("case `{case}`: {source}")]
+    Overlay {
+        /// The case.
+        case: String,
+        /// Why.
+        source: ModelError,
+    },
+}
+
+/// Scores a list of cases `{id, facts, prev?, overlay?}` with a model, both as JSON.
+pub fn run(model_json: &[u8], facts_json: &[u8]) -> Result<Vec<Output>, ReplayError> {
+    let model = Model::from_json(model_json)?;
+    if facts_json.len() > FACTS_SIZE_BYTES_MAX {
+        return Err(ReplayError::TooLong { size_bytes: facts_json.len() });
+    }
+    let cases: Vec<Case> = serde_json::from_slice(facts_json)?;
+    cases.iter().map(|case| replay(&model, case)).collect()
+}
+
+/// Scores one case.
+pub fn replay(model: &Model, case: &Case) -> Result<Output, ReplayError> {
+    let overlaid;
+    let model = if case.overlay.is_empty() {
+        model
+    } else {
+        let of_case = |source| ReplayError::Overlay { case: case.id.clone(), source };
+        overlaid = model.overlaid(&case.overlay).map_err(of_case)?;
+        &overlaid
+    };
+    let of_case = |source| ReplayError::Source { case: case.id.clone(), source };
+    let facts = case.facts.resolve(model).map_err(of_case)?;
+    let (score, parts) = explain::parts(model, &facts);
+    let previous = case.prev.map(Previous::from).unwrap_or_default();
+    let decision = decide(model, &facts, &score, &previous);
+    Ok(Output {
+        id: case.id.clone(),
+        mban: score.mban,
+        action: decision.level,
+        guards: decision.guards.iter().map(ToString::to_string).collect(),
+        diversity_ppm: score.diversity_ppm,
+        contributions: parts
+            .iter()
+            .map(|part| (part.label.id(model).to_owned(), part.mban))
+            .collect(),
+    })
+}
