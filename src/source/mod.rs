@@ -9,4 +9,5 @@
 //! leaves the last good claims as they are: a refresh either hands on a whole accepted snapshot or
 //! a reason.
 
+pub mod decompress;
 pub mod feed;

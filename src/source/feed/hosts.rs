@@ -55,8 +55,7 @@ pub(super) fn leads_nowhere(address: IpAddr) -> bool {
 }
 
 fn is_local(name: &str) -> bool {
-    let is = |local: &&str| name.eq_ignore_ascii_case(local);
-    LOCAL_NAMES.iter().any(|local| is(&local))
+    LOCAL_NAMES.iter().any(|local| name.eq_ignore_ascii_case(local))
         || name.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("ip6-"))
         || name == "0.0.0.0"
 }
