@@ -11,3 +11,6 @@
 
 pub mod decompress;
 pub mod feed;
+
+#[cfg(test)]
+mod real_lists;
