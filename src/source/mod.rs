@@ -11,6 +11,7 @@
 
 pub mod decompress;
 pub mod feed;
+pub mod fetch;
 
 #[cfg(test)]
 mod real_lists;
