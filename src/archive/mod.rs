@@ -10,6 +10,7 @@
 //! Each file is replaced as a whole. Claims are written before their receipt, so that a stop in
 //! between costs one more download and nothing else.
 
+pub mod generation;
 pub mod receipt;
 
 use std::io::{self, Write as _};
@@ -17,6 +18,7 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 
+pub use generation::{Generation, GenerationError, Generations};
 pub use receipt::{Attempt, Receipt, Reject};
 
 use crate::disk;

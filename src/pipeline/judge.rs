@@ -8,7 +8,7 @@ use super::sources::Scored;
 use super::standing::{Standing, Standings};
 use super::verdicts::{Verdict, Verdicts, VerdictsBuilder};
 use crate::evidence::{Merge, NameClaim};
-use crate::model::{NameRef, Timestamp};
+use crate::model::{Category, NameRef, Timestamp};
 use crate::scoring::{self, Facts, Kind, Level, Listing, Model, Previous};
 
 /// A domain is blocked as a whole once this many of its hosts are (SCORING 2.9).
@@ -279,9 +279,9 @@ impl Court<'_> {
         let decision = scoring::decide(self.model, facts, &score, &before);
         let mut verdict = Verdict {
             level: decision.level,
-            score: score.mban,
+            score: i32::try_from(score.mban).unwrap_or(i32::MAX),
             since: self.now,
-            category: score.category,
+            category: score.category.unwrap_or(Category::Suspicious),
             counting_since: self.now,
             changes: 0,
         };

@@ -134,6 +134,8 @@ pub struct Contribution {
     pub independence_ppm: u32,
     /// How old the fact is, in hours.
     pub age_h: Option<u32>,
+    /// It in words.
+    pub text: String,
 }
 
 /// A guard that spoke.

@@ -1,1 +1,4 @@
 //! Wires the program: start order, reload, shutdown.
+
+pub mod clock;
+pub mod state;
