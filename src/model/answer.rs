@@ -31,6 +31,9 @@ pub struct AnswerStep {
 /// A server on the data path.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Nameserver {
+    /// The zone cut whose NS record names it, such as `example.com` or `com`: `min-ns-dots`
+    /// counts the dots of this name (RPZ draft section 9.3).
+    pub zone: Name,
     /// Its name.
     pub name: Name,
     /// Its addresses as far as they are known.

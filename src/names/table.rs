@@ -117,9 +117,14 @@ impl NameTable {
 
     /// The names from `name` on, itself included if it is there.
     pub fn seek(&self, name: NameRef<'_>) -> Cursor<'_> {
-        let blocks = self.header.block_count();
-        // The last block whose first name is not greater than `name`.
-        let (mut low, mut high) = (0, blocks);
+        let mut cursor = self.cursor_at_block(self.block_of(name));
+        cursor.skip_below(name);
+        cursor
+    }
+
+    /// The last block whose first name is not greater than `name`, or the first block.
+    fn block_of(&self, name: NameRef<'_>) -> usize {
+        let (mut low, mut high) = (0, self.header.block_count());
         while low + 1 < high {
             let middle = (low + high) / 2;
             match self.first_of_block(middle) <= name.key() {
@@ -127,9 +132,7 @@ impl NameTable {
                 false => high = middle,
             }
         }
-        let mut cursor = self.cursor_at_block(low);
-        cursor.skip_below(name);
-        cursor
+        low
     }
 
     fn cursor_at_block(&self, block: usize) -> Cursor<'_> {
@@ -154,22 +157,86 @@ impl NameTable {
         &texts[at..at + length]
     }
 
-    /// Whether the name at a position is `name`; decodes part of one block on the stack.
+    /// Whether the name at a position is `name`.
     fn holds(&self, position: usize, name: NameRef<'_>) -> bool {
-        let texts = &self.octets[self.header.texts_at()..self.header.payloads_at()];
-        let mut at = self.block_start(position / BLOCK_NAMES);
-        let mut current = [0u8; KEY_OCTETS_MAX];
-        let mut length = read_length(texts, &mut at);
-        current[..length].copy_from_slice(&texts[at..at + length]);
-        at += length;
+        let mut block = self.block(position / BLOCK_NAMES);
         for _ in 0..position % BLOCK_NAMES {
-            let shared = read_length(texts, &mut at);
-            let more = read_length(texts, &mut at);
-            current[shared..shared + more].copy_from_slice(&texts[at..at + more]);
-            at += more;
-            length = shared + more;
+            block.advance();
         }
-        &current[..length] == name.key()
+        block.key() == name.key()
+    }
+
+    /// Whether names below `name`, which stands at `position`, are in the table. They would come
+    /// right after it. Allocates nothing.
+    pub fn has_below_at(&self, position: usize, name: NameRef<'_>) -> bool {
+        let next = position + 1;
+        if next == self.len() {
+            return false;
+        }
+        let mut block = self.block(next / BLOCK_NAMES);
+        for _ in 0..next % BLOCK_NAMES {
+            block.advance();
+        }
+        block.key().starts_with(name.key())
+    }
+
+    /// Whether `name` or a name below it is in the table. Allocates nothing.
+    pub fn reaches(&self, name: NameRef<'_>) -> bool {
+        if self.is_empty() {
+            return false;
+        }
+        let at = self.block_of(name);
+        let mut block = self.block(at);
+        let names = BLOCK_NAMES.min(self.len() - at * BLOCK_NAMES);
+        for _ in 1..names {
+            if block.key() >= name.key() {
+                return block.key().starts_with(name.key());
+            }
+            block.advance();
+        }
+        // The last name of the block, or else the first of the next one.
+        match block.key() >= name.key() || at + 1 == self.header.block_count() {
+            true => block.key().starts_with(name.key()),
+            false => self.first_of_block(at + 1).starts_with(name.key()),
+        }
+    }
+
+    fn block(&self, block: usize) -> Block<'_> {
+        let texts = &self.octets[self.header.texts_at()..self.header.payloads_at()];
+        Block::first(texts, self.block_start(block))
+    }
+}
+
+/// One name of a block after the other, on the stack.
+struct Block<'t> {
+    texts: &'t [u8],
+    at: usize,
+    current: [u8; KEY_OCTETS_MAX],
+    length: usize,
+}
+
+impl<'t> Block<'t> {
+    fn first(texts: &'t [u8], at: usize) -> Self {
+        let mut block = Self { texts, at, current: [0; KEY_OCTETS_MAX], length: 0 };
+        block.append(0);
+        block
+    }
+
+    /// Moves to the next name; the caller knows that there is one.
+    fn advance(&mut self) {
+        let shared = read_length(self.texts, &mut self.at);
+        self.append(shared);
+    }
+
+    fn append(&mut self, shared: usize) {
+        let more = read_length(self.texts, &mut self.at);
+        self.length = shared + more;
+        self.current[shared..self.length].copy_from_slice(&self.texts[self.at..self.at + more]);
+        self.at += more;
+    }
+
+    fn key(&self) -> &[u8] {
+        &self.current[..self.length]
     }
 }
 
@@ -231,6 +298,13 @@ mod tests {
                 let expected: Vec<_> =
                     names.range(name.clone()..).map(|(n, p)| (n.clone(), p.to_vec())).collect();
                 prop_assert_eq!(rest, expected);
+                let below = |n: &Name| n != name && n.as_ref().is_at_or_below(name.as_ref());
+                let any_below = names.keys().any(below);
+                let here = names.contains_key(name);
+                prop_assert_eq!(table.reaches(name.as_ref()), here || any_below);
+                if let Some(at) = table.find(name.as_ref()) {
+                    prop_assert_eq!(table.has_below_at(at, name.as_ref()), any_below);
+                }
             }
         }
     }

@@ -34,13 +34,16 @@ pub enum Override {
     /// The rules' own actions.
     #[default]
     Given,
-    /// As if the rules were not there: the next best match is used.
+    /// The rules act no more than in [`Mode::Observe`]: the next best match is used, and what
+    /// would have happened is reported.
     Disabled,
     /// This action for every rule.
     Action(Action),
-    /// Rules with local data pass, the others keep their action.
+    /// Local data without records of the type asked for passes instead of answering NODATA; all
+    /// else keeps its action.
     LocalDataOrPassthru,
-    /// Rules with local data are as if they were not there.
+    /// Local data without records of the type asked for is as if the rule were not there; all
+    /// else keeps its action.
     LocalDataOrDisabled,
 }
 
@@ -72,7 +75,7 @@ pub struct ZoneOptions {
     pub nsip_wait_recurse: bool,
     /// Nameserver names that are not known yet are waited for.
     pub nsdname_wait_recurse: bool,
-    /// Nameserver names of fewer dots are not looked at.
+    /// The servers of zone cuts of fewer dots are not looked at; those of the root never are.
     pub min_ns_dots: u8,
     /// Upper bound of the TTL of rewritten answers, in seconds.
     pub max_policy_ttl: u32,

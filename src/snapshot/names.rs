@@ -1,0 +1,168 @@
+//! Which pattern of a zone matches a name: RFC 4592 over tables that keep no tree.
+//!
+//! A name's suffixes are hashed once and asked of every zone. The longest suffix that a zone has
+//! is the closest encloser, unless an owner further down makes a name in between exist as well
+//! (an empty non-terminal); a wildcard covers only what does not exist (section 3.3.1).
+
+use crate::model::{NameRef, name};
+use crate::names::{NameTable, hash_of};
+use crate::zone::{Effect, Zone};
+
+/// The most suffixes a name has: 127 labels in 255 octets, and the root.
+const SUFFIXES_MAX: usize = name::WIRE_OCTETS_MAX / 2 + 1;
+
+/// A name with the hash of each of its suffixes.
+pub(super) struct Suffixes<'n> {
+    name: NameRef<'n>,
+    /// By label count: the root first, the whole name last.
+    hashes: [u64; SUFFIXES_MAX],
+    lengths: [u16; SUFFIXES_MAX],
+    count: usize,
+}
+
+impl<'n> Suffixes<'n> {
+    /// Hashes the suffixes under the seed that all zones share.
+    pub(super) fn new(name: NameRef<'n>, seed: u64) -> Self {
+        let mut suffixes =
+            Self { name, hashes: [0; SUFFIXES_MAX], lengths: [0; SUFFIXES_MAX], count: 1 };
+        suffixes.hashes[0] = hash_of(seed, NameRef::ROOT);
+        for (at, _) in name.key().iter().enumerate().filter(|(_, octet)| **octet == 0) {
+            suffixes.lengths[suffixes.count] = u16::try_from(at + 1).expect("names are short");
+            suffixes.hashes[suffixes.count] = hash_of(seed, suffixes.suffix(suffixes.count));
+            suffixes.count += 1;
+        }
+        suffixes
+    }
+
+    fn suffix(&self, labels: usize) -> NameRef<'n> {
+        NameRef::from_key(&self.name.key()[..usize::from(self.lengths[labels])])
+    }
+}
+
+/// A pattern that matched, with what its rule says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct NameMatch<'a> {
+    pub(super) pattern: NameRef<'a>,
+    pub(super) wildcard: bool,
+    pub(super) effect: &'a Effect,
+}
+
+/// The rule for a name in one of a zone's two tables, if there is one.
+pub(super) fn find<'a>(
+    zone: &'a Zone,
+    table: &'a NameTable,
+    suffixes: &Suffixes<'a>,
+) -> Option<NameMatch<'a>> {
+    if table.is_empty() {
+        return None;
+    }
+    let whole = suffixes.count - 1;
+    let (labels, position) = (0..=whole).rev().find_map(|labels| {
+        let position = table.find_hashed(suffixes.suffix(labels), suffixes.hashes[labels])?;
+        Some((labels, position))
+    })?;
+    let pattern = suffixes.suffix(labels);
+    let effects = zone.effects_of(table.payload(position));
+    if labels == whole {
+        // A name that exists only as the parent of a wildcard exists, and so nothing covers it.
+        return effects.exact.map(|effect| NameMatch { pattern, wildcard: false, effect });
+    }
+    let effect = effects.below?;
+    let child = suffixes.suffix(labels + 1);
+    let covered = match child.key()[pattern.key().len()..] == *b"*\0" {
+        // The wildcard's own owner name exists: it matches itself and hides what is below it.
+        true => labels + 1 == whole,
+        false => !table.has_below_at(position, pattern) || !table.reaches(child),
+    };
+    covered.then_some(NameMatch { pattern, wildcard: true, effect })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Action, Name, NamePattern, Rule, Trigger};
+    use crate::zone::{Serial, Soa, ZoneBuilder};
+
+    const SEED: u64 = 7;
+
+    fn name(text: &str) -> Name {
+        Name::from_presentation(text).unwrap()
+    }
+
+    /// A zone with query-name rules for owners as they stand in a zone file.
+    fn zone(owners: &[&str]) -> Zone {
+        let mut builder = ZoneBuilder::new(name("rpz.test"), Soa::ours(Serial(1)), SEED);
+        for owner in owners {
+            let pattern = match owner.strip_prefix('*') {
+                None => NamePattern::exact(name(owner)),
+                Some("") => NamePattern::below(Name::root()),
+                Some(parent) => NamePattern::below(name(&parent[1..])),
+            };
+            let trigger = Trigger::QueryName(pattern);
+            builder.insert(Rule { trigger, action: Action::NxDomain, ttl: 60 });
+        }
+        builder.finish().0
+    }
+
+    /// The owner that matches, as it stands in a zone file, or a hyphen.
+    fn ask(zone: &Zone, query: &str) -> String {
+        let query = name(query);
+        let suffixes = Suffixes::new(query.as_ref(), SEED);
+        let found = find(zone, zone.query_names(), &suffixes);
+        found.map_or("-".to_owned(), |m| {
+            NamePattern { name: m.pattern.to_owned(), wildcard: m.wildcard }.to_string()
+        })
+    }
+
+    #[test]
+    fn rfc_4592_section_2_2_1_holds() {
+        // The RFC's example zone: which owner answers, if any.
+        let zone = zone(&["example", "*.example", "sub.*.example", "host1.example"]);
+        for (query, owner) in [
+            ("host3.example", "*.example"),
+            ("foo.bar.example", "*.example"),
+            ("host1.example", "host1.example"),
+            ("sub.*.example", "sub.*.example"),
+            ("*.example", "*.example"),
+            ("below.host1.example", "-"),
+            ("ghost.*.example", "-"),
+        ] {
+            assert_eq!(ask(&zone, query), owner, "{query}");
+        }
+    }
+
+    #[test]
+    fn an_empty_non_terminal_hides_the_wildcard_above_it() {
+        let zone = zone(&["*.bad.test", "a.b.bad.test", "*.c.d.bad.test"]);
+        for (query, owner) in [
+            ("www.bad.test", "*.bad.test"),
+            ("a.b.bad.test", "a.b.bad.test"),
+            ("b.bad.test", "-"),
+            ("x.b.bad.test", "-"),
+            ("c.d.bad.test", "-"),
+            ("d.bad.test", "-"),
+            ("x.c.d.bad.test", "*.c.d.bad.test"),
+            ("bb.bad.test", "*.bad.test"),
+            ("bad.test", "-"),
+        ] {
+            assert_eq!(ask(&zone, query), owner, "{query}");
+        }
+    }
+
+    #[test]
+    fn the_root_wildcard_covers_all_that_does_not_exist() {
+        let zone = zone(&["*", "www.good.test"]);
+        for (query, owner) in
+            [("www.zz", "*"), ("zz", "*"), ("www.bad.test", "-"), ("test", "-"), (".", "-")]
+        {
+            assert_eq!(ask(&zone, query), owner, "{query}");
+        }
+    }
+
+    #[test]
+    fn the_longest_name_has_room() {
+        let deep = vec!["a"; 127].join(".");
+        assert_eq!(ask(&zone(&["*.a", &deep]), &deep), deep);
+        assert_eq!(ask(&zone(&["*.a"]), &deep), "*.a");
+    }
+}
