@@ -1,0 +1,153 @@
+//! Entries that can never match, because another one that counts before them takes in all that
+//! they do.
+
+use std::collections::HashMap;
+
+use crate::diagnostic::Diagnostic;
+use crate::model::{NameRef, Network, Timestamp};
+use crate::policy::{Entry, List, Policy, Reach, Subject, Target};
+use crate::zone::Mode;
+
+/// An entry and one of its subjects, by position.
+type Position = (u32, u32);
+
+/// Reports the subjects that can never match. For a file of names that is one finding, since
+/// lists made by machines repeat themselves.
+pub(super) fn check(policy: &Policy, now: Timestamp, found: &mut Vec<Diagnostic>) {
+    let index = Index::new(policy, now);
+    let mut in_files: HashMap<u32, (usize, Diagnostic)> = HashMap::new();
+    for (at, entry) in policy.entries.iter().enumerate().filter(|(_, e)| e.in_force(now)) {
+        for (which, subject) in entry.subjects.iter().enumerate() {
+            let position = (number(at), number(which));
+            let Some((by, cover)) = index.shadower(policy, position, entry, subject) else {
+                continue;
+            };
+            let finding = finding(policy, entry, subject, by, cover);
+            if subject.mark.file == entry.mark.file {
+                found.push(finding);
+            } else {
+                in_files.entry(subject.mark.file).or_insert((0, finding)).0 += 1;
+            }
+        }
+    }
+    found.extend(in_files.into_values().map(|(count, first)| match count {
+        1 => first,
+        _ => first.hint(format!("{} more names of this file are likewise covered", count - 1)),
+    }));
+}
+
+fn finding(
+    policy: &Policy,
+    entry: &Entry,
+    subject: &Subject,
+    by: &Entry,
+    cover: &Subject,
+) -> Diagnostic {
+    let shown = |list| match list {
+        List::Allow => "allowed",
+        List::Block => "blocked",
+        List::Redirect => "redirected",
+    };
+    let place = policy.place(cover.mark);
+    let message = match by.list == entry.list {
+        true => format!(
+            "`{}` is already {} by `{}` at {place}",
+            subject.target,
+            shown(by.list),
+            cover.target
+        ),
+        false => format!(
+            "`{}` is never {}: `{}` is {} at {place}",
+            subject.target,
+            shown(entry.list),
+            cover.target,
+            shown(by.list)
+        ),
+    };
+    Diagnostic::warning(message).at(policy.place(subject.mark))
+}
+
+fn number(at: usize) -> u32 {
+    u32::try_from(at).unwrap_or(u32::MAX)
+}
+
+/// Everything in force, by name and by network.
+struct Index<'p> {
+    names: HashMap<NameRef<'p>, Vec<Position>>,
+    networks: HashMap<Network, Vec<Position>>,
+}
+
+impl<'p> Index<'p> {
+    fn new(policy: &'p Policy, now: Timestamp) -> Self {
+        let mut index = Self { names: HashMap::new(), networks: HashMap::new() };
+        for (at, entry) in policy.entries.iter().enumerate().filter(|(_, e)| e.in_force(now)) {
+            for (which, subject) in entry.subjects.iter().enumerate() {
+                let positions = match &subject.target {
+                    Target::Name(name, _) => index.names.entry(name.as_ref()).or_default(),
+                    Target::Network(network) => index.networks.entry(*network).or_default(),
+                };
+                positions.push((number(at), number(which)));
+            }
+        }
+        index
+    }
+
+    /// The first subject that takes in all that this one does, and counts before it.
+    fn shadower(
+        &self,
+        policy: &'p Policy,
+        position: Position,
+        entry: &Entry,
+        subject: &Subject,
+    ) -> Option<(&'p Entry, &'p Subject)> {
+        let shadows = |other: &Position| {
+            let by = &policy.entries[other.0 as usize];
+            let cover = &by.subjects[other.1 as usize];
+            // Of two that say the same, the one that stands first stays.
+            let same =
+                by.list == entry.list && cover.target == subject.target && outlasts(entry, by);
+            let before = if same { *other < position } else { *other != position };
+            (before && outlasts(by, entry) && reaches(&cover.target, &subject.target))
+                .then_some((by, cover))
+        };
+        match &subject.target {
+            Target::Name(name, _) => name.as_ref().ancestors().find_map(|ancestor| {
+                let positions = self.names.get(&ancestor)?;
+                positions.iter().find_map(shadows)
+            }),
+            Target::Network(network) => (0..=network.length()).find_map(|length| {
+                let wider = Network::new(network.address(), length)?;
+                self.networks.get(&wider)?.iter().find_map(shadows)
+            }),
+        }
+    }
+}
+
+/// Whether `by` counts before `entry` for every client of `entry`, as long as `entry` lasts.
+fn outlasts(by: &Entry, entry: &Entry) -> bool {
+    let acts = match by.list.cmp(&entry.list) {
+        std::cmp::Ordering::Less => by.mode == Mode::Enforce,
+        std::cmp::Ordering::Equal => by.mode >= entry.mode,
+        std::cmp::Ordering::Greater => false,
+    };
+    let for_all_clients =
+        by.groups.is_empty() || (!entry.groups.is_empty() && entry.groups.0 & !by.groups.0 == 0);
+    let as_long = match (by.until, entry.until) {
+        (None, _) => true,
+        (Some(_), None) => false,
+        (Some(end), Some(other)) => other <= end,
+    };
+    acts && for_all_clients && as_long
+}
+
+/// Whether `wide` takes in all that `narrow` does. Names are compared at or above each other.
+fn reaches(wide: &Target, narrow: &Target) -> bool {
+    match (wide, narrow) {
+        (Target::Name(a, wide), Target::Name(b, narrow)) if a == b => {
+            wide == narrow || *wide == Reach::Subdomains
+        }
+        (Target::Name(_, wide), Target::Name(..)) => wide.takes_in_below(),
+        (Target::Network(wide), Target::Network(narrow)) => wide.covers(*narrow),
+        _ => false,
+    }
+}
