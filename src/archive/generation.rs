@@ -122,8 +122,8 @@ impl Generations {
         let path = self.directory.join("generation");
         let text = disk::read_small(&path, LIST_OCTETS_MAX).map_err(io_error(&path))?;
         let Some(text) = text else { return Ok(None) };
-        let list: List = serde_json::from_slice(&text)
-            .map_err(|error| GenerationError::List { path, error })?;
+        let list: List =
+            serde_json::from_slice(&text).map_err(|error| GenerationError::List { path, error })?;
         let zones = list.zones.into_iter().map(|origin| {
             let zone = self.load_zone(&origin)?;
             Ok((origin, zone))

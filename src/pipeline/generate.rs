@@ -19,7 +19,9 @@ pub(super) const POPULAR_RANK_MAX: u32 = 100_000;
 const URL_RANK_MAX: u32 = 1_000_000;
 
 /// What a generated zone is made of; also its place among the zones.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Origin {
     /// Sources that fill a category of the policy.
@@ -35,13 +37,14 @@ pub enum Origin {
 impl Origin {
     /// The zone's own name.
     pub fn name(&self) -> Name {
-        let text = match self {
-            Self::Category(name) => format!("category.{name}.rpz"),
-            Self::Operator => "lists.rpz".to_owned(),
-            Self::OperatorObserved => "lists.observe.rpz".to_owned(),
-            Self::Threat => "threat.rpz".to_owned(),
+        let start = match self {
+            Self::Category(name) => &format!("category.{name}"),
+            Self::Operator => "lists",
+            Self::OperatorObserved => "lists.observe",
+            Self::Threat => "threat",
         };
-        Name::from_presentation(&text).expect("categories have host names")
+        Name::from_presentation(&format!("{start}.{}", compile::ZONE_SUFFIX))
+            .expect("categories have host names")
     }
 }
 
@@ -146,11 +149,17 @@ impl Material<'_> {
         let sources: Vec<&Source> = self.sources.iter().filter(of).collect();
         let soa = Soa::ours(Serial::default());
         let mut held = Held::default();
-        let made = compile::category_zone(self.policy, at, self.allowed, &soa, self.hash_seed, |push| {
-            held = self.listed(&sources, false, push);
-        });
+        let made =
+            compile::category_zone(self.policy, at, self.allowed, &soa, self.hash_seed, |push| {
+                held = self.listed(&sources, false, push);
+            });
         let (policy_zone, summary) = made?;
-        Some(Generated { origin: Origin::Category(name.clone()), zone: policy_zone.zone, summary, held })
+        Some(Generated {
+            origin: Origin::Category(name.clone()),
+            zone: policy_zone.zone,
+            summary,
+            held,
+        })
     }
 
     /// Gives every name that a source lists and no guard holds back, in canonical order.

@@ -72,7 +72,8 @@ impl Court<'_> {
             for (at, payload) in claims {
                 if *at == previous_at {
                     group.set_previous(Verdict::read(payload));
-                } else if let Some(l) = self.scored.listing(*at, NameClaim::read(payload), self.now) {
+                } else if let Some(l) = self.scored.listing(*at, NameClaim::read(payload), self.now)
+                {
                     group.add_listing(l);
                 }
             }
@@ -109,7 +110,11 @@ impl Group {
         let start = self.names.len();
         self.names.extend_from_slice(name.key());
         let at = self.listings.len();
-        self.members.push(Member { name: start..self.names.len(), listings: at..at, previous: None });
+        self.members.push(Member {
+            name: start..self.names.len(),
+            listings: at..at,
+            previous: None,
+        });
     }
 
     fn add_listing(&mut self, listing: Listing) {
@@ -203,17 +208,23 @@ impl<'c> Bench<'c> {
     fn escalate(&mut self, group: &mut Group) {
         let registrable = NameRef::from_key(&group.registrable);
         let blocked = |v: &Verdict| v.level == Level::Block;
-        let hosts = self.decided.iter().filter(|(at, _)| group.name(&group.members[*at]) != registrable);
+        let hosts =
+            self.decided.iter().filter(|(at, _)| group.name(&group.members[*at]) != registrable);
         let hosts_blocked = hosts.clone().filter(|(_, v)| blocked(v)).count();
         if hosts_blocked < ESCALATION_HOSTS_MIN || hosts_blocked * 2 < hosts.count() {
             return;
         }
         let standing = self.court.standings.of(registrable);
-        let shielded = standing.public_suffix || standing.platform || standing.tenant || standing.special || standing.critical;
+        let shielded = standing.public_suffix
+            || standing.platform
+            || standing.tenant
+            || standing.special
+            || standing.critical;
         if shielded || standing.rank.is_some_and(|rank| rank <= ESCALATION_RANK_MAX) {
             return;
         }
-        let strongest = self.decided.iter().map(|(_, v)| *v).filter(blocked).max_by_key(|v| v.score);
+        let strongest =
+            self.decided.iter().map(|(_, v)| *v).filter(blocked).max_by_key(|v| v.score);
         let Some(strongest) = strongest else { return };
         self.escalated += 1;
         match self.decided.first_mut() {

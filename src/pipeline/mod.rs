@@ -26,8 +26,8 @@ use crate::model::{Name, SourceId, Timestamp, TriggerKind};
 use crate::policy::compile::{self, LocalZones};
 use crate::policy::domains::Summary;
 use crate::policy::protect::Allowed;
-use crate::policy::{Policy, Thresholds};
-use crate::scoring::Model;
+use crate::policy::{Policy, Threshold, Thresholds};
+use crate::scoring::{Model, Step};
 use crate::snapshot::{Snapshot, SnapshotError};
 use crate::zone::{Mode, PolicyZone, Serial, Soa, Zone};
 
@@ -59,7 +59,7 @@ pub struct Pipeline {
 /// The state in force. Readers take one and keep it for a whole query, transfer or request.
 pub struct Published {
     /// The zones, in order and indexed.
-    pub snapshot: Snapshot,
+    pub snapshot: Arc<Snapshot>,
     /// When it was made.
     pub made_at: Timestamp,
     /// When an entry of the policy ends, so that it is to be made anew.
@@ -147,6 +147,11 @@ impl Pipeline {
         }
     }
 
+    /// Replaces the decisions by equal ones that lie elsewhere.
+    pub fn relocate_verdicts(&mut self, verdicts: Verdicts) {
+        self.verdicts = verdicts;
+    }
+
     /// The generated zones in force.
     pub fn generated(&self) -> &[(Origin, Zone)] {
         &self.generated
@@ -184,15 +189,14 @@ impl Pipeline {
         let (threat, judged) = material.threat();
         let mut made: Vec<Generated> =
             (0..self.policy.categories.len()).filter_map(|at| material.category(at)).collect();
-        made.extend([Mode::Enforce, Mode::Observe].into_iter().filter_map(|m| material.operator(m)));
+        made.extend(
+            [Mode::Enforce, Mode::Observe].into_iter().filter_map(|m| material.operator(m)),
+        );
         made.push(threat);
         self.tally = Tally {
             levels: judged.levels,
             escalated: judged.escalated,
-            zones: made
-                .iter()
-                .map(|g| (g.zone.origin().to_string(), g.summary, g.held))
-                .collect(),
+            zones: made.iter().map(|g| (g.zone.origin().to_string(), g.summary, g.held)).collect(),
         };
         self.verdicts = judged.verdicts;
         let before = std::mem::take(&mut self.generated);
@@ -206,17 +210,16 @@ impl Pipeline {
         let local = compile::local_zones(&self.policy, now, &soa, self.hash_seed);
         let LocalZones { zones: local, next_expiry } = local;
         let published = self.published.take();
-        let held: Vec<&PolicyZone> =
-            published.iter().flat_map(|p| p.snapshot.zones()).collect();
+        let held: Vec<&PolicyZone> = published.iter().flat_map(|p| p.snapshot.zones()).collect();
         let mut zones = self.file_zones.clone();
         zones.extend(local.into_iter().map(|zone| settled_local(zone, &held, now)));
         zones.extend(self.generated.iter().filter_map(|(origin, zone)| self.applied(origin, zone)));
         let id = published.as_ref().map_or(u64::from(now.0) << 16, |p| p.snapshot.id() + 1);
         let clients = self.policy.clients.prefixes();
-        let previous = published.as_ref().map(|p| &p.snapshot);
+        let previous = published.as_ref().map(|p| &*p.snapshot);
         let snapshot = Snapshot::new(id, self.hash_seed, zones, clients, previous);
         let snapshot = match snapshot {
-            Ok(snapshot) => snapshot,
+            Ok(snapshot) => Arc::new(snapshot),
             Err(error) => {
                 self.published = published;
                 return Err(error);
@@ -260,7 +263,7 @@ impl Pipeline {
 
 /// The model with the thresholds that the policy sets.
 fn with_thresholds(model: Model, thresholds: &Thresholds) -> Model {
-    let step = |t: &crate::policy::Threshold| (t.on_mban, t.off_mban);
+    let step = |t: &Threshold| Step { on: t.on_mban, off: t.off_mban };
     model.with_thresholds(
         step(&thresholds.monitor),
         step(&thresholds.redirect),

@@ -163,7 +163,10 @@ mod tests {
         };
         let mut second = at(Level::Block, 1000);
         second.follow(&at(Level::Monitor, 0), Timestamp(1000));
-        assert_eq!((second.changes, second.since, second.counting_since), (1, Timestamp(1000), Timestamp(0)));
+        assert_eq!(
+            (second.changes, second.since, second.counting_since),
+            (1, Timestamp(1000), Timestamp(0))
+        );
         let mut third = at(Level::Block, 9000);
         third.follow(&second, Timestamp(9000));
         assert_eq!((third.changes, third.since), (1, Timestamp(1000)));

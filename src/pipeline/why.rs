@@ -129,8 +129,8 @@ impl Published {
         let profile = &source.profile;
         let url_only = claim.claim.scope == Scope::Url;
         let shared = standing.platform || standing.rank.is_some_and(|rank| rank <= 1_000_000);
-        let unknown = profile.trust == Trust::Scored
-            && self.model.source_index(&profile.weighs_as).is_none();
+        let unknown =
+            profile.trust == Trust::Scored && self.model.source_index(&profile.weighs_as).is_none();
         let note = if claim.exception {
             Some("the list itself makes an exception for it")
         } else if profile.mode == Mode::Observe {
@@ -165,7 +165,8 @@ impl Published {
         let scored = Scored::of(&self.sources, &self.model);
         let registrable = self.standings.suffixes.registrable(name);
         let www = registrable.to_owned().child(b"www").ok();
-        let named = |n: NameRef<'_>| scored.sources.iter().any(|s| s.claims.names.find(n).is_some());
+        let named =
+            |n: NameRef<'_>| scored.sources.iter().any(|s| s.claims.names.find(n).is_some());
         name.ancestors()
             .take_while(|n| n.is_at_or_below(registrable))
             .find(|n| {
@@ -249,11 +250,7 @@ impl Published {
         }
     }
 
-    fn changes(
-        &self,
-        outcome: &Outcome,
-        score: Option<&(ScoreSays, Explanation)>,
-    ) -> Vec<String> {
+    fn changes(&self, outcome: &Outcome, score: Option<&(ScoreSays, Explanation)>) -> Vec<String> {
         let mut changes = Vec::new();
         match (&outcome.zone, outcome.action.as_str()) {
             (Some(zone), "passthru") => {
@@ -299,9 +296,8 @@ impl Published {
         if self.standings.popularity.lists == 0 {
             missing.push("popularity: no list is in force".to_owned());
         }
-        missing.push(
-            "look-ups: no provider is built into this version, so none was asked".to_owned(),
-        );
+        missing
+            .push("look-ups: no provider is built into this version, so none was asked".to_owned());
         missing
     }
 }

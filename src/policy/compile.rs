@@ -58,14 +58,14 @@ pub fn local_zones(policy: &Policy, now: Timestamp, soa: &Soa, hash_seed: u64) -
 /// ascending order, and the policy's own. None where no client has the category switched on.
 pub fn category_zone(
     policy: &Policy,
-    category: usize,
+    at: usize,
     allowed: &Allowed,
     soa: &Soa,
     hash_seed: u64,
     listed: impl FnOnce(&mut dyn FnMut(NameRef<'_>)),
 ) -> Option<(PolicyZone, Summary)> {
-    let category = &policy.categories[category];
-    let groups = category.applies_to.filter(|_| category.mode != Mode::Off)?;
+    let category = &policy.categories[at];
+    policy.category_options(at)?;
     let origin =
         origin(policy, &format!("category.{}", category.name), GroupSet::NONE, Mode::Enforce);
     let builder = ZoneBuilder::new(origin, soa.clone(), hash_seed);
@@ -82,11 +82,7 @@ pub fn category_zone(
             zone.push_network(network, action);
         }
     }
-    let kind = match policy.notice_kind(category.action) {
-        NoticeKind::Forged => NoticeKind::Forged,
-        _ => NoticeKind::Filtered,
-    };
-    let options = policy.options(kind, policy.mode.min(category.mode), groups);
+    let options = policy.category_options(at)?;
     let (zone, summary) = zone.finish();
     Some((PolicyZone { zone, options }, summary))
 }
@@ -105,6 +101,17 @@ impl Policy {
     pub fn options(&self, kind: NoticeKind, mode: Mode, groups: GroupSet) -> ZoneOptions {
         let extended_error = Some(self.notice.extended_error(kind));
         ZoneOptions { mode, groups, extended_error, ..ZoneOptions::ours() }
+    }
+
+    /// The options of the zone of a category; none where it is on for nobody.
+    pub fn category_options(&self, at: usize) -> Option<ZoneOptions> {
+        let category = self.categories.get(at)?;
+        let groups = category.applies_to.filter(|_| category.mode != Mode::Off)?;
+        let kind = match self.notice_kind(category.action) {
+            NoticeKind::Forged => NoticeKind::Forged,
+            _ => NoticeKind::Filtered,
+        };
+        Some(self.options(kind, self.mode.min(category.mode), groups))
     }
 
     /// The options of the zone made from scores.
@@ -127,12 +134,16 @@ impl Policy {
     }
 }
 
-/// `block`, `block.kids.staff`, `block.observe`.
+/// What the names of all zones of ours end in. Short, since owner names in an exported zone have
+/// room for 255 octets together with it.
+pub const ZONE_SUFFIX: &str = "rpz";
+
+/// `block.rpz`, `block.kids.staff.rpz`, `block.observe.rpz`.
 fn origin(policy: &Policy, start: &str, groups: GroupSet, mode: Mode) -> Name {
     let mut name = start.to_owned();
     for group in policy.group_names(groups) {
         // A name has room for seven groups of any length; more stand as a number.
-        if name.len() + group.len() > 230 {
+        if name.len() + group.len() > 220 {
             name = format!("{start}.groups-{:016x}", groups.0);
             break;
         }
@@ -142,6 +153,8 @@ fn origin(policy: &Policy, start: &str, groups: GroupSet, mode: Mode) -> Name {
     if mode == Mode::Observe {
         name.push_str(".observe");
     }
+    name.push('.');
+    name.push_str(ZONE_SUFFIX);
     Name::from_presentation(&name).expect("groups and categories have host names")
 }
 

@@ -38,7 +38,7 @@ pub struct DomainZone<'a> {
 }
 
 /// What became of the names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 pub struct Summary {
     /// Names and networks that were given.
     pub given: usize,

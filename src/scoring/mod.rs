@@ -37,6 +37,7 @@ pub use counterfactual::pivotal_source;
 pub use decision::{Decision, Previous, decide};
 pub use explain::{Explanation, explain};
 pub use facts::{Facts, Kind, Listing};
+pub use file::Reference;
 pub use guards::{Finding, Findings, Guard};
 pub use level::Level;
 pub use lifetime::valid_for_seconds;

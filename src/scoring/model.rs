@@ -248,6 +248,12 @@ impl Model {
         }
     }
 
+    /// The same model with an operator's thresholds. Its id stays that of the weights; who shows
+    /// a verdict shows the thresholds beside it.
+    pub fn with_thresholds(self, monitor: Step, redirect: Step, block: Step) -> Self {
+        Self { monitor, redirect, block, ..self }
+    }
+
     /// The same model with extra lists `id: (like, origin)`: each a clone of `like` with all its
     /// couplings, and a verbatim copy of all that share the origin. An id that exists is replaced.
     ///
