@@ -9,11 +9,11 @@ use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, Place};
 use crate::disk;
 use crate::model::{Name, Timestamp};
 use crate::policy::{self, Policy, Suffixes};
-use crate::zone::file::{self, LoadLimits};
+use crate::zone::file::{self, Limits};
 use crate::zone::{PolicyZone, ZoneOptions};
 
 /// A policy file is written by people; a larger one is not one.
@@ -164,13 +164,14 @@ fn zone(path: &Path, hash_seed: u64, findings: &mut Vec<Diagnostic>) -> Option<P
             return None;
         }
     };
-    match file::load(BufReader::new(opened), &shown, origin, hash_seed, &LoadLimits::default()) {
+    match file::load(BufReader::new(opened), &origin, hash_seed, &Limits::default()) {
         Ok((zone, report)) => {
-            findings.extend(report.findings);
+            findings.extend(report.rejects.iter().map(|reject| reject.diagnostic(&shown)));
             Some(PolicyZone { zone, options: ZoneOptions::ours() })
         }
         Err(error) => {
-            findings.push(error.diagnostic(&shown));
+            let start = Place { file: shown, line: 1, column: 1 };
+            findings.push(error.diagnostic().at(start));
             None
         }
     }

@@ -216,8 +216,6 @@ pub struct SnapshotSays {
     pub rules: usize,
     /// Octets of all zones.
     pub octets: usize,
-    /// How long the last rebuild took, in milliseconds.
-    pub rebuild_ms: u64,
 }
 
 /// Popularity lists in force.

@@ -28,13 +28,12 @@ pub fn status(status: &Status) -> String {
     line(
         "snapshot",
         format!(
-            "{}, made {}, {} rules in {} zones, {}, rebuilt in {} ms",
+            "{}, made {}, {} rules in {} zones, {}",
             s.id,
             ago(s.made_at, now),
             grouped(s.rules),
             status.zones.len(),
-            octets(s.octets),
-            s.rebuild_ms
+            octets(s.octets)
         ),
     );
     let [allow, monitor, redirect, block] = status.levels;
