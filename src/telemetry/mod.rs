@@ -1,1 +1,13 @@
-//! Log, metrics and the bounded stream of query events.
+//! What the program tells about itself: log, metrics and the bounded stream of query events.
+//!
+//! [`log`] makes the subscriber that the daemon installs, [`metrics`] holds every series in one
+//! registry that is passed in, and [`shard`] and [`hits`] hold the counters of the query path.
+
+pub mod hits;
+pub mod log;
+pub mod metrics;
+pub mod shard;
+
+pub use hits::ZoneHits;
+pub use metrics::Metrics;
+pub use shard::{CacheLookup, Loss, Outcome, Shard, Transport};
