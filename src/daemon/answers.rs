@@ -6,7 +6,7 @@ use std::sync::Arc;
 use hickory_proto::rr::RecordType;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::feeds::Feeds;
+use super::book::Book;
 use crate::api::{Answers, Reloaded, WhyQuestion};
 use crate::diagnostic::Diagnostic;
 use crate::model::time::Clock;
@@ -24,7 +24,7 @@ pub struct Voice {
     /// The state in force.
     pub published: watch::Receiver<Arc<Published>>,
     /// The sources.
-    pub feeds: Arc<Feeds>,
+    pub book: Arc<Book>,
     /// What is known of the operator's files.
     pub policy: watch::Receiver<PolicySays>,
     /// Asks for the files to be read again.
@@ -66,11 +66,11 @@ impl Answers for Voice {
     fn status(&self) -> Status {
         let state = self.published.borrow().clone();
         let policy = self.policy.borrow().clone();
-        status(&state, &self.feeds, policy, &self.fixed, self.clock.now())
+        status(&state, &self.book, policy, &self.fixed, self.clock.now())
     }
 
     fn feeds(&self) -> Vec<FeedSays> {
-        self.feeds.says()
+        self.book.says(self.clock.now())
     }
 
     async fn why(&self, question: WhyQuestion) -> Result<Why, Diagnostic> {
@@ -90,7 +90,7 @@ impl Answers for Voice {
     }
 
     async fn refresh(&self, source: Option<String>) -> Result<usize, Diagnostic> {
-        self.feeds.poke(source.as_deref())
+        self.book.poke(source.as_deref())
     }
 }
 
@@ -120,15 +120,15 @@ pub fn why(state: &Published, question: &WhyQuestion, now: Timestamp) -> Result<
 /// How the program is.
 pub fn status(
     state: &Published,
-    feeds: &Feeds,
+    book: &Book,
     policy: PolicySays,
     fixed: &Fixed,
     now: Timestamp,
 ) -> Status {
     let zones: Vec<ZoneSays> = state.snapshot.zones().map(|zone| zone_says(state, zone, fixed)).collect();
-    let sources = feeds.counts();
+    let sources = book.counts();
     let mut not_running = fixed.not_running.clone();
-    for feed in feeds.says() {
+    for feed in book.says(now) {
         let why = match (feed.state.as_str(), &feed.off_because, &feed.error) {
             ("off", Some(reason), _) => format!("source {}: {reason}", feed.id),
             ("empty", _, Some((_, error))) => {
