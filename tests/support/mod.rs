@@ -209,6 +209,7 @@ impl Daemon {
     }
 }
 
+#[expect(clippy::print_stderr, reason = "shown with the test that fails")]
 impl Drop for Daemon {
     fn drop(&mut self) {
         let ended = matches!(self.child.try_wait(), Ok(Some(_)));
@@ -218,7 +219,7 @@ impl Drop for Daemon {
         let status = self.child.wait().unwrap_or(ExitStatus::from_raw(0));
         if thread::panicking() {
             let output = self.output();
-            let _ = writeln!(std::io::stderr(), "{status}, {output}");
+            eprintln!("{status}, {output}");
         }
     }
 }
