@@ -78,7 +78,8 @@ fn variable(name: &str) -> Option<String> {
 pub fn skip(reason: &str) {
     let test = thread::current().name().unwrap_or("a test").to_owned();
     let crate_name = env!("CARGO_CRATE_NAME");
-    let line = format!("SKIPPED {crate_name}::{test}: {reason}\n");
+    // The run may be in the middle of a line of its own.
+    let line = format!("\nSKIPPED {crate_name}::{test}: {reason}\n");
     std::io::stderr().write_all(line.as_bytes()).expect("standard error takes a line");
 }
 
