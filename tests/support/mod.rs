@@ -78,7 +78,8 @@ fn variable(name: &str) -> Option<String> {
 pub fn skip(reason: &str) {
     let test = thread::current().name().unwrap_or("a test").to_owned();
     let crate_name = env!("CARGO_CRATE_NAME");
-    let line = format!("SKIPPED {crate_name}::{test}: {reason}\n");
+    // The run may be in the middle of a line of its own.
+    let line = format!("\nSKIPPED {crate_name}::{test}: {reason}\n");
     std::io::stderr().write_all(line.as_bytes()).expect("standard error takes a line");
 }
 
@@ -209,6 +210,7 @@ impl Daemon {
     }
 }
 
+#[expect(clippy::print_stderr, reason = "shown with the test that fails")]
 impl Drop for Daemon {
     fn drop(&mut self) {
         let ended = matches!(self.child.try_wait(), Ok(Some(_)));
@@ -218,7 +220,7 @@ impl Drop for Daemon {
         let status = self.child.wait().unwrap_or(ExitStatus::from_raw(0));
         if thread::panicking() {
             let output = self.output();
-            let _ = writeln!(std::io::stderr(), "{status}, {output}");
+            eprintln!("{status}, {output}");
         }
     }
 }
