@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use super::decay::{Curve, KNOTS};
 use super::file::{Band, Class, ModelFile, PerKind, SourceFile, StepFile, Tier};
 use super::model::{
-    Matrix, Model, Providers, SOURCES_MAX, Source, SourceIndex, Step, Table, VirusTotalWeights,
+    ClassCouplings, Matrix, Model, Providers, SOURCES_MAX, Source, SourceIndex, Step, Table, VirusTotalWeights,
 };
 use super::{Kind, MODEL_SIZE_BYTES_MAX};
 
@@ -143,7 +143,8 @@ pub(super) fn assemble(file: &ModelFile) -> Result<Model, ModelError> {
         sources.push(check_source(id, source)?);
     }
     number_origins(&mut sources);
-    let related = relate(file, &sources)?;
+    let classes = check_classes(file)?;
+    let related = relate(file, &sources, &classes)?;
     let (block, redirect, monitor) = check_thresholds(file)?;
     Ok(Model {
         id: digest(&[&file.to_canonical()]),
@@ -151,6 +152,7 @@ pub(super) fn assemble(file: &ModelFile) -> Result<Model, ModelError> {
         prior: check_prior(file)?,
         couplings: couple(&related, &sources),
         related,
+        classes,
         providers: find_providers(&sources)?,
         sources,
         vt: check_virus_total(file)?,
@@ -174,6 +176,7 @@ pub(super) fn assemble(file: &ModelFile) -> Result<Model, ModelError> {
         block,
         min_dwell_h: file.thresholds.min_dwell_h,
         changes_max: file.thresholds.changes_max,
+        distinct_origins: file.guards.distinct_origins,
         tier_a_redirects_hosts: file.guards.tier_a_redirects_hosts,
     })
 }
@@ -183,35 +186,29 @@ pub(super) fn overlay(
     model: &Model,
     overlay: &BTreeMap<String, (String, String)>,
 ) -> Result<Model, ModelError> {
-    // Where each source of the new model comes from in the old one.
-    let mut likes: BTreeMap<&str, (usize, Option<&str>)> = BTreeMap::new();
-    for (at, source) in model.sources.iter().enumerate() {
-        likes.insert(&source.id, (at, source.origin.as_deref()));
-    }
+    let mut by_id: BTreeMap<&str, Source> =
+        model.sources.iter().map(|source| (source.id(), source.clone())).collect();
     for (id, (like, origin)) in overlay {
         check_id(id)?;
-        let at = model
+        let like = model
             .source_index(like)
-            .map(|index| usize::from(index.0))
-            .filter(|&at| model.sources[at].class == Class::List)
+            .map(|index| model.source(index))
+            .filter(|like| like.class == Class::List)
             .ok_or_else(|| ModelError::OverlayLike(like.clone()))?;
-        likes.insert(id, (at, Some(origin)));
+        let (id_of_clone, origin) = (id.as_str().into(), Some(origin.as_str().into()));
+        by_id.insert(id, Source { id: id_of_clone, origin, ..like.clone() });
     }
-    if likes.len() > SOURCES_MAX {
-        return Err(ModelError::TooManySources(likes.len()));
+    if by_id.len() > SOURCES_MAX {
+        return Err(ModelError::TooManySources(by_id.len()));
     }
-    let mut sources: Vec<Source> = likes
-        .iter()
-        .map(|(id, (at, origin))| Source {
-            id: (*id).into(),
-            origin: origin.map(Into::into),
-            ..model.sources[*at].clone()
-        })
-        .collect();
+    let mut sources: Vec<Source> = by_id.into_values().collect();
     number_origins(&mut sources);
-    let from: Vec<usize> = likes.values().map(|(at, _)| *at).collect();
-    let related =
-        Matrix::build(sources.len(), |one, other| model.related.at(from[one], from[other]));
+    let known: Vec<Option<SourceIndex>> =
+        sources.iter().map(|source| model.source_index(source.id())).collect();
+    let related = Matrix::build(sources.len(), |one, other| match (known[one], known[other]) {
+        (Some(one), Some(other)) => model.related.at(one, other),
+        _ => model.classes.of(sources[one].class, sources[other].class),
+    });
     let overlay = serde_json::to_vec(overlay)?;
     Ok(Model {
         id: digest(&[model.id.as_bytes(), &overlay]),
@@ -303,44 +300,53 @@ fn number_origins(sources: &mut [Source]) {
     }
 }
 
-/// Couplings by pair, else by class.
-fn relate(file: &ModelFile, sources: &[Source]) -> Result<Matrix, ModelError> {
+fn check_classes(file: &ModelFile) -> Result<ClassCouplings, ModelError> {
     let class = |word: &str| Class::ALL.into_iter().find(|class| class.as_str() == word);
     let mut classes = [[None; Class::ALL.len()]; Class::ALL.len()];
     for (pair, &permille) in &file.class_pairs {
         let (one, other) = split_pair(pair, permille, class)?;
-        let (one, other) = (one as usize, other as usize);
-        if classes[one][other].is_some() {
+        if classes[one as usize][other as usize].is_some() {
             return Err(ModelError::PairTwice(pair.clone()));
         }
-        classes[one][other] = Some(permille);
-        classes[other][one] = Some(permille);
+        classes[one as usize][other as usize] = Some(permille);
+        classes[other as usize][one as usize] = Some(permille);
     }
-    // Two sources of one class exist only for lists.
-    for (at, one) in Class::ALL.into_iter().enumerate() {
-        for other in Class::ALL.into_iter().skip(at + usize::from(one != Class::List)) {
-            if classes[one as usize][other as usize].is_none() {
-                return Err(ModelError::ClassPair(one, other));
-            }
+    let mut couplings = [[1000; Class::ALL.len()]; Class::ALL.len()];
+    for one in Class::ALL {
+        // Only of lists there can be two.
+        for other in Class::ALL.into_iter().filter(|&other| one != other || one == Class::List) {
+            let permille = classes[one as usize][other as usize];
+            couplings[one as usize][other as usize] =
+                permille.ok_or(ModelError::ClassPair(one, other))?;
         }
     }
+    Ok(ClassCouplings(couplings))
+}
+
+/// Couplings by pair, else by class.
+fn relate(
+    file: &ModelFile,
+    sources: &[Source],
+    classes: &ClassCouplings,
+) -> Result<Matrix, ModelError> {
     let mut related = Matrix::build(sources.len(), |one, other| {
-        let (one, other) = (sources[one].class as usize, sources[other].class as usize);
-        classes[one][other].unwrap_or(1000)
+        classes.of(sources[one].class, sources[other].class)
     });
-    let place = |id: &str| sources.binary_search_by(|source| (*source.id).cmp(id)).ok();
+    let index = |id: &str| {
+        let at = sources.binary_search_by(|source| source.id().cmp(id)).ok()?;
+        Some(SourceIndex(at as u16))
+    };
     for (pair, &permille) in &file.pairs {
-        let (one, other) = split_pair(pair, permille, place)?;
+        let (one, other) = split_pair(pair, permille, index)?;
         if one == other {
             return Err(ModelError::Pair(pair.clone()));
         }
-        let reversed = format!("{}|{}", sources[other].id, sources[one].id);
-        if file.pairs.contains_key(&reversed) {
+        let ids = [one, other].map(|index| sources[usize::from(index.0)].id());
+        if file.pairs.contains_key(&format!("{}|{}", ids[1], ids[0])) {
             return Err(ModelError::PairTwice(pair.clone()));
         }
-        let width = related.width;
-        related.permille[one * width + other] = permille;
-        related.permille[other * width + one] = permille;
+        related.set(one, other, permille);
+        related.set(other, one, permille);
     }
     Ok(related)
 }
@@ -360,11 +366,11 @@ fn split_pair<T>(
 
 /// Copies repeat each other wholly, whatever their pair says.
 fn couple(related: &Matrix, sources: &[Source]) -> Matrix {
-    Matrix::build(related.width, |one, other| {
+    Matrix::build(sources.len(), |one, other| {
         if sources[one].origin_number == sources[other].origin_number {
             return 1000;
         }
-        related.at(one, other)
+        related.at(SourceIndex(one as u16), SourceIndex(other as u16))
     })
 }
 
