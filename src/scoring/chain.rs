@@ -99,7 +99,7 @@ pub trait Coupling {
     /// The share of the one that the other repeats, in permille.
     fn permille(&self, one: &Item, other: &Item) -> u32;
 
-    /// Whether both are verbatim copies of one origin.
+    /// Whether both are verbatim copies of one origin; they repeat 1000 permille.
     fn copies(&self, one: &Item, other: &Item) -> bool;
 }
 
@@ -114,13 +114,13 @@ fn run(items: &mut [Item], coupling: &impl Coupling) {
 fn factor_ppm(item: &Item, before: &[Item], coupling: &impl Coupling) -> u32 {
     let mut factor = WHOLE_PPM;
     for other in before {
-        if coupling.copies(item, other) {
+        let permille = coupling.permille(item, other);
+        if permille == 1000 && coupling.copies(item, other) {
             return 0;
         }
         if other.factor_ppm < HEARD_PPM {
             continue;
         }
-        let permille = coupling.permille(item, other);
         // Relative to the item's own weight: a source that says almost nothing must not dampen a
         // strong one.
         let said = if other.weight() >= item.weight() {
@@ -144,11 +144,11 @@ pub fn diversity_ppm(items: &[Item], coupling: &impl Coupling, distinct_origins:
     for item in items.iter().filter(|item| item.weight() >= GROUP_MBAN_MIN) {
         let mut group = WHOLE_PPM;
         for (other, other_group) in &groups {
-            if distinct_origins && coupling.copies(item, other) {
-                group = 0;
-            }
-            if *other_group >= HEARD_PPM {
-                group = group * (1000 - coupling.permille(item, other)) / 1000;
+            let permille = coupling.permille(item, other);
+            if *other_group >= HEARD_PPM
+                || (distinct_origins && permille == 1000 && coupling.copies(item, other))
+            {
+                group = group * (1000 - permille) / 1000;
             }
         }
         groups.push((item, group));

@@ -204,7 +204,9 @@ impl Parts<'_> {
     fn age_h(&self, item: &Item) -> Option<u32> {
         let providers = &self.model.providers;
         let age_h = match SourceIndex(item.rank()) {
-            _ if item.tag() != NO_LISTING => Some(self.facts.listings[usize::from(item.tag())].age_h),
+            _ if item.tag() != NO_LISTING => {
+                Some(self.facts.listings[usize::from(item.tag())].age_h)
+            }
             index if index == providers.vt => self.facts.vt.map(|answer| answer.age_h),
             index if index == providers.apivoid => self.facts.apivoid.map(|answer| answer.age_h),
             index if index == providers.tip => self.facts.tip.map(|answer| answer.age_h),

@@ -120,11 +120,15 @@ impl Plain<'_> {
             let table = &self.model["apivoid"];
             let weight = band(&table["detections"], int(&apivoid["detections"]).unwrap_or(0));
             let age = int(&apivoid["age_h"]).unwrap_or(0);
-            items.push(("apivoid".to_owned(), linear(weight, age, 72, int(&table["tau_h"]).unwrap())));
+            items.push((
+                "apivoid".to_owned(),
+                linear(weight, age, 72, int(&table["tau_h"]).unwrap()),
+            ));
         }
         if let Some(hit) = tip["malware_db_hit"].as_bool() {
             let table = &self.model["tip"];
-            let weight = int(&table[if hit { "malware_db_hit" } else { "malware_db_clean" }]).unwrap();
+            let weight =
+                int(&table[if hit { "malware_db_hit" } else { "malware_db_clean" }]).unwrap();
             let age = int(&tip["age_h"]).unwrap_or(0);
             items.push(("tip".to_owned(), linear(weight, age, 72, int(&table["tau_h"]).unwrap())));
         }
@@ -160,7 +164,10 @@ impl Plain<'_> {
             let mature = int(&vt["seen_h_before_analysis"]).is_some_and(|seen| seen >= 24);
             let weight = int(&table[if mature { "clean_mature" } else { "clean_fresh" }]).unwrap();
             let tau = int(&table["tau_clean_h"]).unwrap();
-            items.push(("vt".to_owned(), if age >= tau { 0 } else { rdiv(weight * (tau - age), tau) }));
+            items.push((
+                "vt".to_owned(),
+                if age >= tau { 0 } else { rdiv(weight * (tau - age), tau) },
+            ));
         }
         let (m, g) = (count("votes_malicious"), count("votes_harmless"));
         items.push(("vt_votes".to_owned(), 300 * (m - g) / (m + g + 5)));
@@ -305,7 +312,9 @@ impl Plain<'_> {
         if let Some(siblings) = int(&infra["siblings"]) {
             items.push(("siblings".to_owned(), siblings.clamp(0, 1000)));
         }
-        for (positive, cap, id) in [(true, "infra_pos", "cap.infra+"), (false, "infra_neg", "cap.infra-")] {
+        for (positive, cap, id) in
+            [(true, "infra_pos", "cap.infra+"), (false, "infra_neg", "cap.infra-")]
+        {
             let mut sum = 0;
             for ((id, w), factor) in
                 self.chain(&items, positive, &|_| 0, &|_, _| 500, &|id| id.to_owned())
@@ -334,7 +343,11 @@ impl Plain<'_> {
                 || (level >= *at && score >= int(&step["off"]).unwrap())
         };
         let reached = (0..4).rev().find(holds).unwrap();
-        if reached < level && held_h < int(&steps["min_dwell_h"]).unwrap() { level } else { reached }
+        if reached < level && held_h < int(&steps["min_dwell_h"]).unwrap() {
+            level
+        } else {
+            reached
+        }
     }
 
     /// Level, hours held, changes.

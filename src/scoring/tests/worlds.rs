@@ -88,7 +88,8 @@ fn facts(rng: &mut ChaCha8Rng, kind: Kind) -> Facts {
         let malware_db_hit = *[None, Some(false), Some(true)].choose(rng).unwrap();
         facts.tip = Some(Tip { malware_db_hit, age_h: age(rng) });
     }
-    facts.age_days = maybe(rng, 0.6, &[0, 1, 6, 7, 29, 30, 89, 90, 364, 365, 1824, 1825, 3649, 3650]);
+    facts.age_days =
+        maybe(rng, 0.6, &[0, 1, 6, 7, 29, 30, 89, 90, 364, 365, 1824, 1825, 3649, 3650]);
     facts.nod_hours = maybe(rng, 0.3, &[0, 23, 24, 167, 168, 5000]);
     let edges = [1, 1000, 1001, 10_000, 10_001, 100_000, 100_001, 1_000_000, 1_000_001];
     facts.rank30 = maybe(rng, 0.3, &edges);
