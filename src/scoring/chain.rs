@@ -15,16 +15,13 @@ const HEARD_PPM: u32 = 50_000;
 /// Weights below this, in mban, are no group of their own (SCORING 2.5, diversity).
 pub const GROUP_MBAN_MIN: u32 = 500;
 
-/// One item of a chain. Its place in the chain is packed into one number so that sorting is cheap.
+/// One item of a chain. Its place in the chain, its weight and what it is are packed into one
+/// number, so that sorting is cheap: stage, weight from the heaviest, rank, tag.
 #[derive(Debug, Clone, Copy)]
 pub struct Item {
     order: u64,
-    /// Magnitude in mban.
-    pub weight: u32,
     /// The share that counts, once the chain has run.
     pub factor_ppm: u32,
-    /// What the item is, in the terms of whoever built the chain.
-    pub tag: u16,
     negative: bool,
 }
 
@@ -33,25 +30,36 @@ type Items = SmallVec<[Item; 16]>;
 
 impl Item {
     fn new(stage: u8, rank: u16, tag: u16, mban: i32) -> Self {
-        let weight = mban.unsigned_abs();
-        let order = u64::from(stage) << 48 | u64::from(u32::MAX - weight) << 16 | u64::from(rank);
-        Self { order, weight, factor_ppm: WHOLE_PPM, tag, negative: mban < 0 }
+        let lightness = u64::from(u16::MAX) - u64::from(mban.unsigned_abs());
+        let order =
+            u64::from(stage) << 48 | lightness << 32 | u64::from(rank) << 16 | u64::from(tag);
+        Self { order, factor_ppm: WHOLE_PPM, negative: mban < 0 }
+    }
+
+    /// Magnitude in mban.
+    pub fn weight(&self) -> u32 {
+        u32::from(u16::MAX) - u32::from((self.order >> 32) as u16)
     }
 
     /// The place of its id among all ids.
     pub fn rank(&self) -> u16 {
+        (self.order >> 16) as u16
+    }
+
+    /// What the item is, in the terms of whoever built the chain.
+    pub fn tag(&self) -> u16 {
         self.order as u16
     }
 
     /// What the item would add alone.
     pub fn raw(&self) -> i32 {
-        self.signed(self.weight)
+        self.signed(self.weight())
     }
 
     /// What the item adds to the score, rounded halves away from zero.
     pub fn contribution(&self) -> i32 {
         let (whole, part) = (u64::from(WHOLE_PPM), u64::from(self.factor_ppm));
-        self.signed(((2 * u64::from(self.weight) * part + whole) / (2 * whole)) as u32)
+        self.signed(((2 * u64::from(self.weight()) * part + whole) / (2 * whole)) as u32)
     }
 
     fn signed(&self, magnitude: u32) -> i32 {
@@ -69,8 +77,8 @@ pub struct Chains {
 }
 
 impl Chains {
-    /// Adds an item, unless it weighs nothing. `rank` is its place in the order of ids, so ties
-    /// break as the ids would.
+    /// Adds an item, unless it weighs nothing; no weight is beyond 16 bits (`check::MBAN_MAX`).
+    /// `rank` is its place in the order of ids, so ties break as the ids would.
     pub fn add(&mut self, stage: u8, rank: u16, tag: u16, mban: i32) {
         match mban {
             0 => {}
@@ -91,7 +99,7 @@ pub trait Coupling {
     /// The share of the one that the other repeats, in permille.
     fn permille(&self, one: &Item, other: &Item) -> u32;
 
-    /// Whether both are verbatim copies of one origin.
+    /// Whether both are verbatim copies of one origin; they repeat 1000 permille.
     fn copies(&self, one: &Item, other: &Item) -> bool;
 }
 
@@ -106,19 +114,19 @@ fn run(items: &mut [Item], coupling: &impl Coupling) {
 fn factor_ppm(item: &Item, before: &[Item], coupling: &impl Coupling) -> u32 {
     let mut factor = WHOLE_PPM;
     for other in before {
-        if coupling.copies(item, other) {
+        let permille = coupling.permille(item, other);
+        if permille == 1000 && coupling.copies(item, other) {
             return 0;
         }
         if other.factor_ppm < HEARD_PPM {
             continue;
         }
-        let permille = coupling.permille(item, other);
         // Relative to the item's own weight: a source that says almost nothing must not dampen a
         // strong one.
-        let said = if other.weight >= item.weight {
+        let said = if other.weight() >= item.weight() {
             permille
         } else {
-            permille * other.weight / item.weight
+            permille * other.weight() / item.weight()
         };
         factor = factor * (1000 - said) / 1000;
     }
@@ -128,14 +136,20 @@ fn factor_ppm(item: &Item, before: &[Item], coupling: &impl Coupling) -> u32 {
 /// How many independent groups speak, in ppm of one group; the items are in chain order.
 ///
 /// It uses the whole coupling, not the one relative to weights, so that a decayed member cannot
-/// make its aggregator look independent.
-pub fn diversity_ppm(items: &[Item], coupling: &impl Coupling) -> u32 {
+/// make its aggregator look independent. By the letter of the document the copies of an item that
+/// is hardly heard are groups of their own, however small; `distinct_origins` makes them none.
+pub fn diversity_ppm(items: &[Item], coupling: &impl Coupling, distinct_origins: bool) -> u32 {
     let mut groups: SmallVec<[(&Item, u32); 16]> = SmallVec::new();
     let mut sum = 0;
-    for item in items.iter().filter(|item| item.weight >= GROUP_MBAN_MIN) {
+    for item in items.iter().filter(|item| item.weight() >= GROUP_MBAN_MIN) {
         let mut group = WHOLE_PPM;
-        for (other, _) in groups.iter().filter(|(_, group)| *group >= HEARD_PPM) {
-            group = group * (1000 - coupling.permille(item, other)) / 1000;
+        for (other, other_group) in &groups {
+            let permille = coupling.permille(item, other);
+            if *other_group >= HEARD_PPM
+                || (distinct_origins && permille == 1000 && coupling.copies(item, other))
+            {
+                group = group * (1000 - permille) / 1000;
+            }
         }
         groups.push((item, group));
         sum += group;
@@ -152,11 +166,11 @@ mod tests {
 
     impl Coupling for Same {
         fn permille(&self, one: &Item, other: &Item) -> u32 {
-            if one.tag == other.tag { 1000 } else { self.0 }
+            if one.tag() == other.tag() { 1000 } else { self.0 }
         }
 
         fn copies(&self, one: &Item, other: &Item) -> bool {
-            one.tag == other.tag
+            one.tag() == other.tag()
         }
     }
 
@@ -197,7 +211,7 @@ mod tests {
     fn copies_add_nothing_and_dampen_nothing() {
         let mut items = items([(0, 2602, 7), (0, 2602, 7), (0, 2602, 7), (2, 2602, 8)]);
         assert_eq!(counted(&mut items, &Same(600)), [(0, 2602), (1, 0), (2, 0), (3, 1041)]);
-        assert_eq!(diversity_ppm(&items, &Same(600)), 1_400_000);
+        assert_eq!(diversity_ppm(&items, &Same(600), false), 1_400_000);
     }
 
     #[test]
@@ -213,6 +227,15 @@ mod tests {
     fn diversity_counts_only_groups_of_some_weight() {
         let mut items = items([(0, 2000, 0), (0, 499, 1), (1, 500, 2)]);
         run(&mut items, &Same(400));
-        assert_eq!(diversity_ppm(&items, &Same(400)), 1_600_000);
+        assert_eq!(diversity_ppm(&items, &Same(400), false), 1_600_000);
+    }
+
+    #[test]
+    fn copies_of_what_is_hardly_heard_are_groups_only_by_the_letter() {
+        let mut items =
+            items([(0, 1000, 0), (0, 1000, 1), (0, 1000, 2), (0, 1000, 2), (0, 1000, 2)]);
+        run(&mut items, &Same(800));
+        assert_eq!(diversity_ppm(&items, &Same(800), false), 1_320_000);
+        assert_eq!(diversity_ppm(&items, &Same(800), true), 1_240_000);
     }
 }

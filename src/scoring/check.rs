@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use super::decay::{Curve, KNOTS};
 use super::file::{Band, Class, ModelFile, PerKind, SourceFile, StepFile, Tier};
 use super::model::{
-    Matrix, Model, Providers, SOURCES_MAX, Source, SourceIndex, Step, Table, VirusTotalWeights,
+    ClassCouplings, Matrix, Model, Providers, SOURCES_MAX, Source, SourceIndex, Step, Table,
+    VirusTotalWeights,
 };
 use super::{Kind, MODEL_SIZE_BYTES_MAX};
 
@@ -143,7 +144,8 @@ pub(super) fn assemble(file: &ModelFile) -> Result<Model, ModelError> {
         sources.push(check_source(id, source)?);
     }
     number_origins(&mut sources);
-    let related = relate(file, &sources)?;
+    let classes = check_classes(file)?;
+    let related = relate(file, &sources, &classes)?;
     let (block, redirect, monitor) = check_thresholds(file)?;
     Ok(Model {
         id: digest(&[&file.to_canonical()]),
@@ -151,6 +153,7 @@ pub(super) fn assemble(file: &ModelFile) -> Result<Model, ModelError> {
         prior: check_prior(file)?,
         couplings: couple(&related, &sources),
         related,
+        classes,
         providers: find_providers(&sources)?,
         sources,
         vt: check_virus_total(file)?,
@@ -174,6 +177,7 @@ pub(super) fn assemble(file: &ModelFile) -> Result<Model, ModelError> {
         block,
         min_dwell_h: file.thresholds.min_dwell_h,
         changes_max: file.thresholds.changes_max,
+        distinct_origins: file.guards.distinct_origins,
         tier_a_redirects_hosts: file.guards.tier_a_redirects_hosts,
     })
 }
@@ -183,35 +187,29 @@ pub(super) fn overlay(
     model: &Model,
     overlay: &BTreeMap<String, (String, String)>,
 ) -> Result<Model, ModelError> {
-    // Where each source of the new model comes from in the old one.
-    let mut likes: BTreeMap<&str, (usize, Option<&str>)> = BTreeMap::new();
-    for (at, source) in model.sources.iter().enumerate() {
-        likes.insert(&source.id, (at, source.origin.as_deref()));
-    }
+    let mut by_id: BTreeMap<&str, Source> =
+        model.sources.iter().map(|source| (source.id(), source.clone())).collect();
     for (id, (like, origin)) in overlay {
         check_id(id)?;
-        let at = model
+        let like = model
             .source_index(like)
-            .map(|index| usize::from(index.0))
-            .filter(|&at| model.sources[at].class == Class::List)
+            .map(|index| model.source(index))
+            .filter(|like| like.class == Class::List)
             .ok_or_else(|| ModelError::OverlayLike(like.clone()))?;
-        likes.insert(id, (at, Some(origin)));
+        let (id_of_clone, origin) = (id.as_str().into(), Some(origin.as_str().into()));
+        by_id.insert(id, Source { id: id_of_clone, origin, ..like.clone() });
     }
-    if likes.len() > SOURCES_MAX {
-        return Err(ModelError::TooManySources(likes.len()));
+    if by_id.len() > SOURCES_MAX {
+        return Err(ModelError::TooManySources(by_id.len()));
     }
-    let mut sources: Vec<Source> = likes
-        .iter()
-        .map(|(id, (at, origin))| Source {
-            id: (*id).into(),
-            origin: origin.map(Into::into),
-            ..model.sources[*at].clone()
-        })
-        .collect();
+    let mut sources: Vec<Source> = by_id.into_values().collect();
     number_origins(&mut sources);
-    let from: Vec<usize> = likes.values().map(|(at, _)| *at).collect();
-    let related =
-        Matrix::build(sources.len(), |one, other| model.related.at(from[one], from[other]));
+    let known: Vec<Option<SourceIndex>> =
+        sources.iter().map(|source| model.source_index(source.id())).collect();
+    let related = Matrix::build(sources.len(), |one, other| match (known[one], known[other]) {
+        (Some(one), Some(other)) => model.related.at(one, other),
+        _ => model.classes.of(sources[one].class, sources[other].class),
+    });
     let overlay = serde_json::to_vec(overlay)?;
     Ok(Model {
         id: digest(&[model.id.as_bytes(), &overlay]),
@@ -303,44 +301,53 @@ fn number_origins(sources: &mut [Source]) {
     }
 }
 
-/// Couplings by pair, else by class.
-fn relate(file: &ModelFile, sources: &[Source]) -> Result<Matrix, ModelError> {
+fn check_classes(file: &ModelFile) -> Result<ClassCouplings, ModelError> {
     let class = |word: &str| Class::ALL.into_iter().find(|class| class.as_str() == word);
     let mut classes = [[None; Class::ALL.len()]; Class::ALL.len()];
     for (pair, &permille) in &file.class_pairs {
         let (one, other) = split_pair(pair, permille, class)?;
-        let (one, other) = (one as usize, other as usize);
-        if classes[one][other].is_some() {
+        if classes[one as usize][other as usize].is_some() {
             return Err(ModelError::PairTwice(pair.clone()));
         }
-        classes[one][other] = Some(permille);
-        classes[other][one] = Some(permille);
+        classes[one as usize][other as usize] = Some(permille);
+        classes[other as usize][one as usize] = Some(permille);
     }
-    // Two sources of one class exist only for lists.
-    for (at, one) in Class::ALL.into_iter().enumerate() {
-        for other in Class::ALL.into_iter().skip(at + usize::from(one != Class::List)) {
-            if classes[one as usize][other as usize].is_none() {
-                return Err(ModelError::ClassPair(one, other));
-            }
+    let mut couplings = [[1000; Class::ALL.len()]; Class::ALL.len()];
+    for one in Class::ALL {
+        // Only of lists there can be two.
+        for other in Class::ALL.into_iter().filter(|&other| one != other || one == Class::List) {
+            let permille = classes[one as usize][other as usize];
+            couplings[one as usize][other as usize] =
+                permille.ok_or(ModelError::ClassPair(one, other))?;
         }
     }
+    Ok(ClassCouplings(couplings))
+}
+
+/// Couplings by pair, else by class.
+fn relate(
+    file: &ModelFile,
+    sources: &[Source],
+    classes: &ClassCouplings,
+) -> Result<Matrix, ModelError> {
     let mut related = Matrix::build(sources.len(), |one, other| {
-        let (one, other) = (sources[one].class as usize, sources[other].class as usize);
-        classes[one][other].unwrap_or(1000)
+        classes.of(sources[one].class, sources[other].class)
     });
-    let place = |id: &str| sources.binary_search_by(|source| (*source.id).cmp(id)).ok();
+    let index = |id: &str| {
+        let at = sources.binary_search_by(|source| source.id().cmp(id)).ok()?;
+        Some(SourceIndex(at as u16))
+    };
     for (pair, &permille) in &file.pairs {
-        let (one, other) = split_pair(pair, permille, place)?;
+        let (one, other) = split_pair(pair, permille, index)?;
         if one == other {
             return Err(ModelError::Pair(pair.clone()));
         }
-        let reversed = format!("{}|{}", sources[other].id, sources[one].id);
-        if file.pairs.contains_key(&reversed) {
+        let ids = [one, other].map(|index| sources[usize::from(index.0)].id());
+        if file.pairs.contains_key(&format!("{}|{}", ids[1], ids[0])) {
             return Err(ModelError::PairTwice(pair.clone()));
         }
-        let width = related.width;
-        related.permille[one * width + other] = permille;
-        related.permille[other * width + one] = permille;
+        related.set(one, other, permille);
+        related.set(other, one, permille);
     }
     Ok(related)
 }
@@ -360,11 +367,11 @@ fn split_pair<T>(
 
 /// Copies repeat each other wholly, whatever their pair says.
 fn couple(related: &Matrix, sources: &[Source]) -> Matrix {
-    Matrix::build(related.width, |one, other| {
+    Matrix::build(sources.len(), |one, other| {
         if sources[one].origin_number == sources[other].origin_number {
             return 1000;
         }
-        related.at(one, other)
+        related.at(SourceIndex(one as u16), SourceIndex(other as u16))
     })
 }
 
@@ -486,4 +493,129 @@ fn check_table(name: &'static str, bands: &[Band]) -> Result<Table, ModelError> 
         table.steps.push((bound, check_weight(name, *mban)?));
     }
     Ok(table)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    /// The error of the shipped model with the value at a JSON pointer replaced.
+    fn error_with(pointer: &str, value: Value) -> String {
+        let mut model: Value = serde_json::from_str(crate::scoring::SHIPPED_JSON).unwrap();
+        let (parent, key) = pointer.rsplit_once('/').unwrap();
+        let parent = model.pointer_mut(parent).unwrap();
+        match parent {
+            Value::Array(items) => items[key.parse::<usize>().unwrap()] = value,
+            _ => parent[key] = value,
+        }
+        Model::from_json(model.to_string().as_bytes()).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_model_is_named_with_its_place() {
+        let long_id = format!("/sources/{}", "a".repeat(65));
+        for (pointer, value, expected) in [
+            ("/unit", json!("ban"), "unit is `ban`"),
+            ("/thresold", json!(1), "unknown field `thresold`"),
+            ("/sources/openphish/grace", json!(1), "unknown field `grace`"),
+            ("/sources/Open", json!({"class": "list"}), "`Open` is no id"),
+            (&long_id, json!({"class": "list"}), "is no id"),
+            ("/sources/openphish/stage", json!(3), "`openphish` has stage 3"),
+            ("/sources/openphish/class", json!("lists"), "unknown variant `lists`"),
+            ("/sources/openphish/tier", json!("B"), "unknown variant `B`"),
+            ("/sources/openphish/knots/domain/0", json!(30_001), "30001 mban is beyond ±30000"),
+            ("/sources/openphish/knots/domain", json!([1, 2]), "`openphish` needs pi"),
+            ("/sources/openphish/pi", json!({}), "`openphish` needs pi"),
+            ("/sources/openphish/pi/domain", json!(1), "between 0 and 1"),
+            ("/sources/openphish/half_life_h/domain", json!(0), "0 hours are not between"),
+            ("/sources/openphish/grace_h", json!(600_000), "600000 hours are not between"),
+            ("/sources/vt/tier", json!("A"), "`vt` is no list"),
+            ("/sources/second_vt", json!({"class": "vt"}), "2 sources have the class `vt`"),
+            ("/sources/tip/class", json!("list"), "0 sources have the class `tip`"),
+            ("/pairs/openphish|nobody", json!(1), "`openphish|nobody` is no pair"),
+            ("/pairs/openphish|openphish", json!(1), "`openphish|openphish` is no pair"),
+            ("/pairs/hagezi_tif|openphish", json!(1), "is given twice"),
+            ("/pairs/openphish|certpl", json!(1001), "at most 1000 permille"),
+            ("/class_pairs/vt|list", json!(1), "is given twice"),
+            ("/class_pairs", json!({}), "classes `list|list` is missing"),
+            ("/thresholds/block", json!({"on": 1, "off": 2}), "`off` is above `on`"),
+            ("/thresholds/monitor/on", json!(1001), "rise from monitor over redirect"),
+            ("/caps/direct_neg", json!(1), "the cap has the wrong sign"),
+            ("/caps/direct_pos", json!(i32::MIN), "is beyond ±30000"),
+            ("/prior/ip", json!(-40_000), "prior.ip: -40000 mban"),
+            ("/rank30", json!([]), "rank30: 1 to 64 steps"),
+            ("/rank30", json!([[5, 1], [5, 2], [null, 0]]), "rank30: 1 to 64 steps"),
+            ("/rank30", json!([[5, 1], [6, 2]]), "rank30: 1 to 64 steps"),
+            ("/rank30", json!([[null, 1], [null, 2]]), "rank30: 1 to 64 steps"),
+            (
+                "/prediction",
+                json!({"diversity_ppm": 1_000_001, "max": 2400, "strong": 1000}),
+                "never more than one group",
+            ),
+            ("/vt/tau_h", json!(0), "vt.tau_h: 0 hours"),
+        ] {
+            let error = error_with(pointer, value);
+            assert!(error.contains(expected), "{pointer}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_repeated_key_is_an_error() {
+        let model = crate::scoring::SHIPPED_JSON;
+        for key in ["\"openphish\": {", "\"unit\": \"mban\","] {
+            let doubled = match key {
+                "\"openphish\": {" => model.replacen(key, "\"blp\": {", 1),
+                _ => model.replacen(key, &format!("{key} {key}"), 1),
+            };
+            assert_ne!(doubled, model);
+            assert!(Model::from_json(doubled.as_bytes()).is_err(), "{key}");
+        }
+    }
+
+    #[test]
+    fn a_model_that_is_too_long_or_too_wide_is_not_read() {
+        let long = vec![b' '; MODEL_SIZE_BYTES_MAX + 1];
+        assert!(matches!(Model::from_json(&long), Err(ModelError::TooLong { .. })));
+        let mut file: ModelFile = serde_json::from_str(crate::scoring::SHIPPED_JSON).unwrap();
+        let list = file.sources["generic_list"].clone();
+        for at in 0..SOURCES_MAX {
+            file.sources.insert(format!("list{at}"), list.clone());
+        }
+        assert!(matches!(Model::from_file(&file), Err(ModelError::TooManySources(_))));
+    }
+
+    #[test]
+    fn the_id_names_the_content_and_not_the_layout() {
+        let model = Model::shipped();
+        let value: Value = serde_json::from_str(crate::scoring::SHIPPED_JSON).unwrap();
+        assert_eq!(Model::from_json(value.to_string().as_bytes()).unwrap().id(), model.id());
+        let mut other = value;
+        other["local_history"] = json!(-301);
+        assert_ne!(Model::from_json(other.to_string().as_bytes()).unwrap().id(), model.id());
+    }
+
+    #[test]
+    fn an_overlay_clones_lists_and_makes_copies() {
+        let model = Model::shipped();
+        let overlay = |id: &str, like: &str| {
+            model.overlaid(&BTreeMap::from([
+                (id.to_owned(), (like.to_owned(), "O".to_owned())),
+                ("openphish".to_owned(), ("openphish".to_owned(), "O".to_owned())),
+            ]))
+        };
+        let overlaid = overlay("mirror", "openphish").unwrap();
+        let index = |id: &str| overlaid.source_index(id).unwrap();
+        let (mirror, openphish) = (index("mirror"), index("openphish"));
+        assert_eq!(overlaid.coupling_permille(mirror, openphish), 1000);
+        assert_eq!(overlaid.coupling_permille(openphish, index("hagezi_tif")), 800);
+        assert_eq!(overlaid.coupling_permille(mirror, index("hagezi_tif")), 600);
+        assert_eq!(overlaid.coupling_permille(mirror, index("vt")), 400);
+        assert_eq!(overlaid.source(mirror).weight(Kind::Domain, 9), 3380);
+        assert_ne!(overlaid.id(), model.id());
+        assert!(matches!(overlay("mirror", "nobody"), Err(ModelError::OverlayLike(_))));
+        assert!(matches!(overlay("mirror", "vt"), Err(ModelError::OverlayLike(_))));
+        assert!(matches!(overlay("Mirror", "openphish"), Err(ModelError::SourceId(_))));
+        assert!(matches!(overlay("vt", "openphish"), Err(ModelError::Provider { .. })));
+    }
 }

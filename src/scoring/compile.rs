@@ -279,7 +279,7 @@ fn knots(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scoring::shipped::{SHIPPED_DESCRIPTION, SHIPPED_JSON};
+    use crate::scoring::{SHIPPED_DESCRIPTION, SHIPPED_JSON};
 
     #[test]
     fn the_shipped_model_is_what_its_description_compiles_to() {
@@ -294,7 +294,119 @@ mod tests {
         }
     }
 
-    /// The shipped description with one text replaced.
+    /// Every weight of the golden model comes out of its precisions and half-lives.
+    #[test]
+    fn the_golden_model_compiles_to_its_own_knots() {
+        let Some(octets) = crate::scoring::tests::shared("design/model.default.json") else {
+            return;
+        };
+        let file: ModelFile = serde_json::from_slice(&octets).unwrap();
+        let priors = [file.prior.asn, file.prior.domain, file.prior.ip, file.prior.prefix];
+        let mut checked = 0;
+        for (id, source) in &file.sources {
+            for (kind, prior) in Kind::ALL.into_iter().zip(priors) {
+                let Some(&precision) = source.pi.of(kind) else { continue };
+                let ageing = Ageing::HalfLife { hours: *source.half_life_h.of(kind).unwrap() };
+                let knots = knots(id, kind, precision, ageing, prior).unwrap();
+                assert_eq!(Some(&knots), source.knots.of(kind), "{id}");
+                checked += 1;
+            }
+        }
+        assert_eq!(checked, 24);
+    }
+
+    /// The feeds that the program reads and the providers that it asks (SCORING 2.3 and 2.11).
+    #[test]
+    fn the_shipped_model_knows_every_source_of_the_program() {
+        let model = Model::shipped();
+        for id in [
+            "openphish",
+            "tweetfeed",
+            "maltrail_malware",
+            "maltrail_malicious",
+            "maltrail_suspicious",
+            "blp",
+            "shadowwhisperer",
+            "jarelllama",
+            "urlhaus",
+            "threatfox",
+            "phishtank",
+            "hagezi_tif",
+            "certpl",
+            "feodo",
+            "spamhaus_drop",
+            "spamhaus_asndrop",
+            "firehol_l1",
+            "et_compromised",
+            "ipsum3",
+            "cins",
+            "blocklist_de",
+            "phishing_database",
+            "generic_list",
+            "unreviewed_list",
+            "vt",
+            "vt_votes",
+            "apivoid",
+            "tip",
+            "local_rank",
+            "bgpranking",
+        ] {
+            assert!(model.source_index(id).is_some(), "{id}");
+        }
+        let openphish = model.source(model.source_index("openphish").unwrap());
+        assert_eq!(openphish.reference(), Reference::FirstPresent);
+        assert_eq!(openphish.weight(Kind::Domain, 720), openphish.weight(Kind::Domain, 0));
+    }
+
+    #[test]
+    fn a_curve_of_misp_ages_by_its_polynomial() {
+        // Half of three days leaves 1 - 0.5^(1/2.3) = 0.2602 of what 0.95 has over the prior.
+        let text = "domain = { pi = 0.95, misp = { lifetime_days = 3, delta = 2.3 } }";
+        let file = with("domain = { pi = 0.96, half_life_days = 3 }", text).unwrap();
+        let openphish = &file.sources["openphish"];
+        assert_eq!(openphish.half_life_h.domain, Some(12));
+        let knots = openphish.knots.domain.as_ref().unwrap();
+        assert_eq!((knots[0], knots[16], knots[32]), (3279, 1533, 0));
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_description_is_named() {
+        let curve = "domain = { pi = 0.96, half_life_days = 3 }";
+        for (from, to, expected) in [
+            ("[caps]", "[cap]", "unknown field `cap`"),
+            (curve, "domain = { pi = 0.96 }", "`openphish`, domain: give either"),
+            (curve, "domain = { pi = 1.5, half_life_days = 3 }", "between 0 and 1"),
+            (curve, "domain = { pi = 0.009, half_life_days = 3 }", "not above the prior, 0.0099"),
+            (curve, "domain = { pi = 0.96, half_life_days = 0.03 }", "whole number of hours"),
+            (curve, "domain = { pi = 0.96, half_life_days = -1 }", "whole number of hours"),
+            (
+                curve,
+                "domain = { pi = 0.96, misp = { lifetime_days = 0.5, delta = 0 } }",
+                "`delta` must be above 0",
+            ),
+            (
+                curve,
+                "domain = { pi = 0.96, misp = { lifetime_days = 0.125, delta = 2 } }",
+                "a lifetime six times that",
+            ),
+            ("direct_pos = 6000", "direct_pos = -6000", "the cap has the wrong sign"),
+        ] {
+            let error = with(from, to).unwrap_err().to_string();
+            assert!(error.contains(expected), "{to}: {error}");
+        }
+        let long = " ".repeat(DESCRIPTION_SIZE_BYTES_MAX + 1);
+        assert!(matches!(compile(&long), Err(CompileError::TooLong { .. })));
+    }
+
+    #[test]
+    fn a_slip_in_a_description_is_shown_at_its_place() {
+        let text = "version = \"x\"\nthresold = 1\n";
+        let diagnostic = compile(text).unwrap_err().diagnostic("m.toml", text);
+        let place = diagnostic.place.unwrap();
+        assert_eq!((place.line, place.column), (2, 1), "{}", diagnostic.message);
+    }
+
+    /// The shipped description with one text replaced, where it first stands.
     fn with(from: &str, to: &str) -> Result<ModelFile, CompileError> {
         assert!(SHIPPED_DESCRIPTION.contains(from), "{from}");
         compile(&SHIPPED_DESCRIPTION.replacen(from, to, 1))

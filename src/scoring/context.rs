@@ -52,7 +52,7 @@ pub(super) fn score(model: &Model, facts: &Facts, later_h: u32, sink: &mut impl 
     let mut mban = 0;
     for item in chains.positive.iter().chain(&chains.negative) {
         mban += item.contribution();
-        sink.part(Part::of_item(LABELS[usize::from(item.tag)], item));
+        sink.part(Part::of_item(LABELS[usize::from(item.tag())], item));
     }
     Context { mban, prediction }
 }
@@ -61,7 +61,7 @@ struct ContextCoupling;
 
 impl Coupling for ContextCoupling {
     fn permille(&self, one: &Item, other: &Item) -> u32 {
-        match (one.tag, other.tag) {
+        match (one.tag(), other.tag()) {
             (AGE, NOD) | (NOD, AGE) => AGE_NOD_PERMILLE,
             _ => PERMILLE,
         }

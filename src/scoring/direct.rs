@@ -58,12 +58,12 @@ pub(super) fn score(model: &Model, facts: &Facts, later_h: u32, sink: &mut impl 
     let floored = cap(lost, model.direct_min, Label::CapDirectNegative, sink);
     let mut groups = positive
         .iter()
-        .filter(|item| item.weight >= GROUP_MBAN_MIN)
+        .filter(|item| item.weight() >= GROUP_MBAN_MIN)
         .map(|item| source(model, item));
     Direct {
         mban: capped + floored,
         positive: capped,
-        diversity_ppm: chain::diversity_ppm(positive, model),
+        diversity_ppm: chain::diversity_ppm(positive, model, model.distinct_origins),
         tier_a: positive.iter().any(|item| source(model, item).tier_a),
         never_alone: groups.next().is_some_and(|source| source.never_alone)
             && groups.all(|source| source.never_alone),
@@ -194,7 +194,7 @@ impl Parts<'_> {
             sum += item.contribution();
             sink.part(Part {
                 age_h: self.age_h(item),
-                listing: (item.tag != NO_LISTING).then_some(item.tag),
+                listing: (item.tag() != NO_LISTING).then_some(item.tag()),
                 ..Part::of_item(Label::Source(SourceIndex(item.rank())), item)
             });
         }
@@ -204,7 +204,9 @@ impl Parts<'_> {
     fn age_h(&self, item: &Item) -> Option<u32> {
         let providers = &self.model.providers;
         let age_h = match SourceIndex(item.rank()) {
-            _ if item.tag != NO_LISTING => Some(self.facts.listings[usize::from(item.tag)].age_h),
+            _ if item.tag() != NO_LISTING => {
+                Some(self.facts.listings[usize::from(item.tag())].age_h)
+            }
             index if index == providers.vt => self.facts.vt.map(|answer| answer.age_h),
             index if index == providers.apivoid => self.facts.apivoid.map(|answer| answer.age_h),
             index if index == providers.tip => self.facts.tip.map(|answer| answer.age_h),
@@ -230,8 +232,8 @@ fn leading_category(facts: &Facts, positive: &[Item]) -> Option<Category> {
         return None;
     }
     let mut sums = [0; Category::ALL.len()];
-    for item in positive.iter().filter(|item| item.tag != NO_LISTING) {
-        let category = facts.listings[usize::from(item.tag)].category;
+    for item in positive.iter().filter(|item| item.tag() != NO_LISTING) {
+        let category = facts.listings[usize::from(item.tag())].category;
         sums[category as usize] += item.contribution();
     }
     let most = sums.into_iter().max().filter(|&most| most > 0);

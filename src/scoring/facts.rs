@@ -41,7 +41,7 @@ impl Kind {
 }
 
 /// One list's entry for the indicator.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Listing {
     /// The list.
     pub source: SourceIndex,

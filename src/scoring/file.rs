@@ -343,6 +343,9 @@ pub struct CapsFile {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GuardsFile {
+    /// A copy is no group in G9, even of a source that is hardly heard.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub distinct_origins: bool,
     /// A tier-A source may redirect an established host below its registrable domain
     /// (SCORING 2.11 g).
     #[serde(default, skip_serializing_if = "is_default")]

@@ -67,7 +67,7 @@ fn sum(items: &[Item], host: Option<[i32; 3]>, sink: &mut impl Sink) -> i32 {
     let mut sum = 0;
     for item in items {
         sum += item.contribution();
-        match (item.tag, host) {
+        match (item.tag(), host) {
             (HOST, Some(host)) => telescope(host, item.factor_ppm, sink),
             (NS, _) => sink.part(Part::of_item(Label::Ns, item)),
             _ => sink.part(Part::of_item(Label::Siblings, item)),

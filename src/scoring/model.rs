@@ -134,11 +134,21 @@ pub struct Step {
     pub off: i32,
 }
 
+/// Couplings of all pairs of classes in permille.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ClassCouplings(pub [[u16; Class::ALL.len()]; Class::ALL.len()]);
+
+impl ClassCouplings {
+    pub fn of(&self, one: Class, other: Class) -> u16 {
+        self.0[one as usize][other as usize]
+    }
+}
+
 /// Couplings of all pairs of sources in permille.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Matrix {
-    pub(super) width: usize,
-    pub(super) permille: Vec<u16>,
+    width: usize,
+    permille: Vec<u16>,
 }
 
 impl Matrix {
@@ -147,8 +157,17 @@ impl Matrix {
         Self { width, permille }
     }
 
-    pub fn at(&self, one: usize, other: usize) -> u16 {
-        self.permille[one * self.width + other]
+    pub fn at(&self, one: SourceIndex, other: SourceIndex) -> u16 {
+        self.permille[self.place(one, other)]
+    }
+
+    pub fn set(&mut self, one: SourceIndex, other: SourceIndex, permille: u16) {
+        let place = self.place(one, other);
+        self.permille[place] = permille;
+    }
+
+    fn place(&self, one: SourceIndex, other: SourceIndex) -> usize {
+        usize::from(one.0) * self.width + usize::from(other.0)
     }
 }
 
@@ -159,7 +178,8 @@ pub struct Model {
     pub(super) version: Box<str>,
     pub(super) prior: [i32; 4],
     pub(super) sources: Vec<Source>,
-    /// By pair or class alone.
+    pub(super) classes: ClassCouplings,
+    /// By pair, else by class.
     pub(super) related: Matrix,
     /// With origins: what the chain uses.
     pub(super) couplings: Matrix,
@@ -185,6 +205,7 @@ pub struct Model {
     pub(super) block: Step,
     pub(super) min_dwell_h: u32,
     pub(super) changes_max: u32,
+    pub(super) distinct_origins: bool,
     pub(super) tier_a_redirects_hosts: bool,
 }
 
@@ -230,7 +251,7 @@ impl Model {
 
     /// What share of the one the other repeats, in permille: 1000 for copies of one origin.
     pub fn coupling_permille(&self, one: SourceIndex, other: SourceIndex) -> u32 {
-        u32::from(self.couplings.at(usize::from(one.0), usize::from(other.0)))
+        u32::from(self.couplings.at(one, other))
     }
 
     /// Log-odds before any evidence, in mban.
@@ -254,10 +275,11 @@ impl Model {
         Self { monitor, redirect, block, ..self }
     }
 
-    /// The same model with extra lists `id: (like, origin)`: each a clone of `like` with all its
-    /// couplings, and a verbatim copy of all that share the origin. An id that exists is replaced.
+    /// The same model with extra lists `id: (like, origin)` (SCORING section 3): each has the record
+    /// of `like` and is a verbatim copy of all that share the origin. A list that exists can be
+    /// given an origin so. Pairs belong to ids, so an extra list has the couplings of its class.
     ///
-    /// Its id is the digest of the model's id and the overlay.
+    /// The id of the result is the digest of the model's id and the overlay.
     pub fn overlaid(
         &self,
         overlay: &BTreeMap<String, (String, String)>,

@@ -8,7 +8,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Model;
-use super::facts::{Facts, Listing, is_default};
+use super::facts::{Facts, Listing, Listings, is_default};
 use crate::model::{Category, Scope};
 
 /// Everything known about one indicator, in no model's terms.
@@ -45,11 +45,14 @@ pub struct UnknownSource {
 }
 
 impl FactRecord {
-    /// The facts in the terms of a model.
+    /// The facts in the terms of a model. Lists are put in order, so that the order in which they
+    /// were recorded changes nothing.
     pub fn resolve(&self, model: &Model) -> Result<Facts, UnknownSource> {
-        let listings: Result<_, _> =
+        let listings: Result<Listings, _> =
             self.listings.iter().map(|listing| listing.resolve(model)).collect();
-        listings.map(|listings| self.with_listings(listings))
+        let mut listings = listings?;
+        listings.sort_unstable();
+        Ok(self.with_listings(listings))
     }
 
     /// The record of facts that are in the terms of `model`.

@@ -1,5 +1,6 @@
 //! Scores recorded facts again: same model and facts, same bytes (SCORING 2.1).
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde::de::IgnoredAny;
@@ -29,6 +30,16 @@ pub struct Case {
     /// What came of it then; not read.
     #[serde(default, skip_serializing)]
     pub expect: Option<IgnoredAny>,
+}
+
+impl Case {
+    /// The model with the overlay of the case.
+    pub fn model<'a>(&self, model: &'a Model) -> Result<Cow<'a, Model>, ModelError> {
+        if self.overlay.is_empty() {
+            return Ok(Cow::Borrowed(model));
+        }
+        model.overlaid(&self.overlay).map(Cow::Owned)
+    }
 }
 
 /// What was in force: a level that was held for long, or all that is known of it.
@@ -127,16 +138,10 @@ pub fn run(model_json: &[u8], facts_json: &[u8]) -> Result<Vec<Output>, ReplayEr
 
 /// Scores one case.
 pub fn replay(model: &Model, case: &Case) -> Result<Output, ReplayError> {
-    let overlaid;
-    let model = if case.overlay.is_empty() {
-        model
-    } else {
-        let of_case = |source| ReplayError::Overlay { case: case.id.clone(), source };
-        overlaid = model.overlaid(&case.overlay).map_err(of_case)?;
-        &overlaid
-    };
-    let of_case = |source| ReplayError::Source { case: case.id.clone(), source };
-    let facts = case.facts.resolve(model).map_err(of_case)?;
+    let of_overlay = |source| ReplayError::Overlay { case: case.id.clone(), source };
+    let model = &*case.model(model).map_err(of_overlay)?;
+    let of_record = |source| ReplayError::Source { case: case.id.clone(), source };
+    let facts = case.facts.resolve(model).map_err(of_record)?;
     let (score, parts) = explain::parts(model, &facts);
     let previous = case.prev.map(Previous::from).unwrap_or_default();
     let decision = decide(model, &facts, &score, &previous);
