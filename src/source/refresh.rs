@@ -8,6 +8,8 @@ use super::decompress::{self, DecompressError};
 use super::feed::{self, Entry, ParseError, Report};
 use super::settings::Source;
 use crate::diagnostic::Diagnostic;
+use crate::evidence::{Claims, ClaimsBuilder};
+use crate::model::{Category, Claim, Timestamp};
 use crate::ports::{Fetch, FetchError, FetchOutcome, FetchRequest, Fetched, Validators};
 
 /// What a refresh brought.
@@ -19,11 +21,22 @@ pub enum Refresh {
     Accepted(Box<Snapshot>),
 }
 
+/// What is known from the refreshes that were accepted before; nothing at the first.
+#[derive(Debug, Clone, Default)]
+pub struct Previous {
+    /// To ask with.
+    pub validators: Validators,
+    /// To judge by.
+    pub history: History,
+    /// What the source claims until now: whatever it still names keeps its first sight.
+    pub claims: Option<Claims>,
+}
+
 /// All that a source says, once it has been judged.
 #[derive(Debug)]
 pub struct Snapshot {
-    /// The entries, in the order of the feed; the same subject may come twice.
-    pub entries: Vec<Entry>,
+    /// What it claims.
+    pub claims: Claims,
     /// What reading found.
     pub report: Report,
     /// To ask with the next time.
@@ -83,18 +96,17 @@ impl RefreshError {
     }
 }
 
-/// Refreshes a source. `validators` and `history` are those of the snapshots accepted before;
-/// `seed` chooses the pauses between attempts.
+/// Refreshes a source at the time `now`; `seed` chooses the pauses between attempts.
 pub async fn refresh(
     source: &Source,
     fetch: &dyn Fetch,
-    validators: &Validators,
-    history: &History,
+    previous: &Previous,
+    now: Timestamp,
     seed: u64,
 ) -> Result<Refresh, RefreshError> {
     let request = FetchRequest {
         location: source.location.clone(),
-        validators: validators.clone(),
+        validators: previous.validators.clone(),
         limits: source.fetch_limits,
         seed,
     };
@@ -103,21 +115,43 @@ pub async fn refresh(
         FetchOutcome::Fetched(fetched) => fetched,
     };
     let source = source.clone();
-    let history = history.clone();
-    let snapshot = tokio::task::spawn_blocking(move || read(&source, fetched, &history)).await??;
+    let previous = previous.clone();
+    let read = move || read(&source, fetched, &previous, now);
+    let snapshot = tokio::task::spawn_blocking(read).await??;
     Ok(Refresh::Accepted(Box::new(snapshot)))
 }
 
 /// Unpacks, parses and judges what was fetched.
-fn read(source: &Source, fetched: Fetched, history: &History) -> Result<Snapshot, RefreshError> {
+fn read(
+    source: &Source,
+    fetched: Fetched,
+    previous: &Previous,
+    now: Timestamp,
+) -> Result<Snapshot, RefreshError> {
     let Fetched { body, validators, .. } = fetched;
-    let mut entries = Vec::new();
+    let mut claims = ClaimsBuilder::default();
+    let mut take = |entry: Entry| {
+        claims.push(&entry.subject, claim(&entry, source.category, now), entry.exception);
+    };
     let report =
         decompress::read(body, source.member.as_deref(), &source.decompress_limits, |reader| {
-            feed::parse(&source.format, reader, &source.limits(), &mut |entry| entries.push(entry))
+            feed::parse(&source.format, reader, &source.limits(), &mut take)
         })??;
-    contract::check(&report, history)?;
-    Ok(Snapshot { entries, report, validators })
+    contract::check(&report, &previous.history)?;
+    Ok(Snapshot { claims: claims.finish(previous.claims.as_ref()), report, validators })
+}
+
+/// What an entry claims. A feed that gives no date of the last sighting names it now; dates in the
+/// future are errors of the feed and count as now.
+fn claim(entry: &Entry, category: Category, now: Timestamp) -> Claim {
+    let last_seen = entry.last_seen.unwrap_or(now).min(now);
+    let first_seen = entry.first_seen.unwrap_or(last_seen).min(now);
+    Claim {
+        first_seen,
+        last_seen: last_seen.max(first_seen),
+        scope: entry.scope,
+        category: entry.category.unwrap_or(category),
+    }
 }
 
 #[cfg(test)]
@@ -126,9 +160,12 @@ mod tests {
     use super::super::fetch::loopback::{Server, answer};
     use super::super::fetch::{Fetcher, HttpClient, HttpConfig};
     use super::*;
-    use crate::model::{Category, SourceId};
+    use crate::evidence::NameClaim;
+    use crate::model::{Indicator, SourceId};
     use crate::ports::Location;
     use std::io::Write as _;
+
+    const NOW: Timestamp = Timestamp(1_787_000_000);
 
     /// Refreshes a list of names that a server answers with.
     async fn refreshed(status: &str, body: &[u8], history: &History) -> Result<Refresh, String> {
@@ -139,8 +176,9 @@ mod tests {
         let source =
             Source::new(SourceId::new("mine"), location, Format::Domains, Category::Malware);
         let validators = Validators { etag: Some("\"v1\"".into()), last_modified: None };
+        let previous = Previous { validators, history: history.clone(), claims: None };
         let address = server.address.to_string();
-        refresh(&source, &Fetcher::new(client), &validators, history, 1)
+        refresh(&source, &Fetcher::new(client), &previous, NOW, 1)
             .await
             .map_err(|e| e.diagnostic(&source).to_string().replace(&address, "lists.example"))
     }
@@ -159,8 +197,53 @@ mod tests {
         else {
             panic!("refused")
         };
-        assert_eq!(snapshot.entries.len(), 2);
+        assert_eq!(snapshot.report.entries, 2);
+        assert_eq!(snapshot.claims.names.len(), 2);
         assert_eq!(snapshot.validators.etag.as_deref(), Some("\"v2\""));
+    }
+
+    #[test]
+    fn dates_of_the_feed_count_unless_they_lie_in_the_future() {
+        let at = |first: Option<u32>, last: Option<u32>| {
+            let entry = Entry {
+                first_seen: first.map(Timestamp),
+                last_seen: last.map(Timestamp),
+                ..Entry::of(Indicator::As(64_500))
+            };
+            let claim = claim(&entry, Category::Malware, NOW);
+            (claim.first_seen.0, claim.last_seen.0)
+        };
+        let (now, later) = (NOW.0, NOW.0 + 1000);
+        assert_eq!(at(None, None), (now, now));
+        assert_eq!(at(Some(5), None), (5, now));
+        assert_eq!(at(Some(5), Some(9)), (5, 9));
+        assert_eq!(at(None, Some(9)), (9, 9));
+        assert_eq!(at(Some(9), Some(5)), (9, 9));
+        assert_eq!(at(Some(later), Some(later)), (now, now));
+    }
+
+    #[tokio::test]
+    async fn what_a_source_still_names_keeps_its_first_sight() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("list.txt");
+        std::fs::write(&path, "old.example\nnew.example\n").unwrap();
+        let location = Location::File(path);
+        let source =
+            Source::new(SourceId::new("mine"), location, Format::Domains, Category::Malware);
+        let mut before = ClaimsBuilder::default();
+        let old = Indicator::parse("old.example").unwrap();
+        before.push(&old, claim(&Entry::of(old.clone()), Category::Malware, Timestamp(7)), false);
+        let previous = Previous { claims: Some(before.finish(None)), ..Previous::default() };
+        let fetcher =
+            Fetcher::new(HttpClient::new(HttpConfig::new(directory.path().to_owned())).unwrap());
+        let outcome = refresh(&source, &fetcher, &previous, NOW, 1).await.unwrap();
+        let Refresh::Accepted(snapshot) = outcome else { panic!("unchanged") };
+        let mut first_seen = Vec::new();
+        let mut names = snapshot.claims.names.iter();
+        while let Some((name, payload)) = names.next() {
+            first_seen.push((name.to_string(), NameClaim::read(payload).claim.first_seen.0));
+        }
+        assert_eq!(first_seen, [("new.example".into(), NOW.0), ("old.example".into(), 7)]);
     }
 
     #[tokio::test]

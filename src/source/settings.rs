@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::decompress::DecompressLimits;
 use super::feed::{Format, Limits};
-use crate::model::{Category, SourceId};
+use crate::model::{Category, SourceId, Trust};
 use crate::ports::{FetchLimits, Location};
 
 /// A source of claims.
@@ -20,7 +20,7 @@ pub struct Source {
     pub member: Option<String>,
     /// What its claims are about where the feed does not say.
     pub category: Category,
-    /// What its claims are for.
+    /// How far its word is taken.
     pub trust: Trust,
     /// Seconds between fetches.
     pub interval_seconds: u32,
@@ -73,18 +73,6 @@ impl Source {
         let labels_min = if of_single_labels { 1 } else { self.parse_limits.labels_min };
         Limits { labels_min, ..self.parse_limits.clone() }
     }
-}
-
-/// What a source's claims are for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Trust {
-    /// Evidence among other evidence: it enters the score.
-    Scored,
-    /// The operator's own decisions: they hold without a score.
-    Operator,
-    /// A policy category by its name, such as advertising: a matter of choice that says nothing of
-    /// malice and never enters the score (SCORING 2.3).
-    Category(String),
 }
 
 /// Who may use a source, by its provider's terms.

@@ -24,14 +24,11 @@ fn comment(text: &str) -> Option<&str> {
 
 /// `text` up to a `#` that follows white space.
 pub(super) fn without_comment(text: &str) -> &str {
-    let mut previous = ' ';
-    for (at, c) in text.char_indices() {
-        if c == '#' && previous.is_whitespace() {
-            return text[..at].trim_end();
-        }
-        previous = c;
+    let follows_space = |at: &usize| text[..*at].ends_with(char::is_whitespace);
+    match text.match_indices('#').map(|(at, _)| at).find(follows_space) {
+        Some(at) => text[..at].trim_end(),
+        None => text,
     }
-    text
 }
 
 #[cfg(test)]

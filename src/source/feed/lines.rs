@@ -136,7 +136,11 @@ impl<'a> Lines<'a> {
             text = text.strip_prefix(UTF8_MARK).unwrap_or(text);
         }
         let text = match text.len() > self.octets_max {
-            false => Some(String::from_utf8_lossy(text)),
+            // Checking first is faster than replacing nothing.
+            false => Some(match std::str::from_utf8(text) {
+                Ok(text) => Cow::Borrowed(text),
+                Err(_) => String::from_utf8_lossy(text),
+            }),
             true => None,
         };
         let is_long = text.is_none();

@@ -19,6 +19,7 @@ mod misp;
 mod networks;
 mod reject;
 mod report;
+pub mod rpz;
 mod spamhaus;
 mod urls;
 

@@ -30,7 +30,7 @@ impl Reject {
 }
 
 /// Why a line gave no entry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Reason {
     /// The line is longer than the limit and was skipped.
     #[error("the line is longer than {0} octets")]
@@ -101,6 +101,18 @@ pub enum Reason {
     /// A quotation that does not end on its line.
     #[error("a quotation does not end on its line")]
     OpenQuotation,
+    /// A policy rule with an answer of its own.
+    #[error("answers something else, which redirects and claims nothing")]
+    OtherAnswer,
+    /// A policy rule that lets the answer through over TCP.
+    #[error("asks for TCP, which claims nothing")]
+    TcpOnly,
+    /// A policy rule with a trigger about something else than names and answers.
+    #[error("a trigger about {0} is no claim about a name or an answer")]
+    Trigger(&'static str),
+    /// A record that is no policy rule, in the words of what read it.
+    #[error("{0}")]
+    Record(Box<str>),
     /// Not a JSON object of the expected form.
     #[error("not a JSON object with `cidr` or `asn`")]
     JsonLine,

@@ -1,7 +1,7 @@
 //! What reading a feed found, and the tally that parsers keep while they read.
 
 use super::{Entry, Limits, Reason, Reject, neutralised};
-use crate::model::{Indicator, Name};
+use crate::model::{Indicator, Name, NameError};
 
 /// How many lines from the top may belong to a feed's header.
 const HEADER_LINES_MAX: u64 = 100;
@@ -16,7 +16,7 @@ pub struct Report {
     /// Lines that are understood and say nothing here: `localhost` in a hosts file, a rule with a
     /// modifier that DNS filters must ignore, a row that the configured condition leaves out.
     pub lines_ignored: u64,
-    /// Lines that gave at least one entry.
+    /// Lines that gave at least one entry, or say again what the line before said.
     pub lines_accepted: u64,
     /// Lines that gave a reject and no entry.
     pub lines_rejected: u64,
@@ -78,6 +78,7 @@ pub(super) struct Tally<'a> {
     sink: &'a mut dyn FnMut(Entry),
     line: u64,
     line_is_blank: bool,
+    line_is_repeat: bool,
     entries_before: u64,
     rejects_before: u64,
 }
@@ -90,6 +91,7 @@ impl<'a> Tally<'a> {
             sink,
             line: 0,
             line_is_blank: false,
+            line_is_repeat: false,
             entries_before: 0,
             rejects_before: 0,
         }
@@ -99,6 +101,7 @@ impl<'a> Tally<'a> {
     pub(super) fn begin(&mut self, number: u64) {
         self.line = number;
         self.line_is_blank = false;
+        self.line_is_repeat = false;
         self.entries_before = self.report.entries;
         self.rejects_before = self.report.rejects_total;
     }
@@ -112,7 +115,7 @@ impl<'a> Tally<'a> {
     pub(super) fn end(&mut self) {
         let report = &mut self.report;
         report.lines += 1;
-        let count = if report.entries > self.entries_before {
+        let count = if report.entries > self.entries_before || self.line_is_repeat {
             &mut report.lines_accepted
         } else if report.rejects_total > self.rejects_before {
             &mut report.lines_rejected
@@ -145,6 +148,11 @@ impl<'a> Tally<'a> {
         }
     }
 
+    /// The line says again what the line before said.
+    pub(super) fn repeat(&mut self) {
+        self.line_is_repeat = true;
+    }
+
     /// Whether there were more entries than allowed.
     pub(super) fn is_full(&self) -> bool {
         self.report.entries > self.limits.entries_max
@@ -167,9 +175,15 @@ impl<'a> Tally<'a> {
     }
 }
 
+/// No name is written with more octets: 253 characters at most, each of at most four in UTF-8.
+const HOST_OCTETS_MAX: usize = 4 * 253;
+
 /// A claimed host name. A leading `*.` or dot means "below", which a claim about a name includes.
 pub(super) fn host_name(host: &str, limits: &Limits) -> Result<Name, Reason> {
     let bare = host.strip_prefix("*.").or_else(|| host.strip_prefix('.')).unwrap_or(host);
+    if bare.len() > HOST_OCTETS_MAX {
+        return Err(Reason::Name(NameError::NameTooLong));
+    }
     let name = Name::from_host(bare)?;
     match name.as_ref().label_count() < limits.labels_min {
         true => Err(Reason::SingleLabel),

@@ -1,6 +1,5 @@
 //! Feeds over HTTP: conditional requests, bounded bodies, attempts.
 
-use std::error::Error;
 use std::fs::File;
 use std::io::{self, Seek as _};
 use std::path::PathBuf;
@@ -8,8 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::http::header::{
-    ACCEPT_ENCODING, DATE, ETAG, HeaderMap, HeaderName, HeaderValue, IF_MODIFIED_SINCE,
-    IF_NONE_MATCH, LAST_MODIFIED, RETRY_AFTER,
+    ACCEPT_ENCODING, ETAG, HeaderMap, HeaderName, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED,
 };
 use ::http::{StatusCode, Uri};
 use rand::{RngExt as _, SeedableRng as _};
@@ -19,12 +17,8 @@ use rustls::RootCertStore;
 use tokio::io::AsyncWriteExt as _;
 use tokio::time::timeout;
 
-use crate::ports::{
-    FetchError, FetchLimits, FetchOutcome, FetchRequest, Fetched, RedirectRefusal, Validators,
-};
-
-/// Redirects that are followed: mirrors and release pages need two or three.
-const REDIRECTS_MAX: usize = 5;
+use super::fault::{Idle, follow, is_momentary, retry_after_seconds};
+use crate::ports::{FetchError, FetchLimits, FetchOutcome, FetchRequest, Fetched, Validators};
 
 /// A validator longer than this is not kept; the next request is then unconditional.
 const VALIDATOR_OCTETS_MAX: usize = 1024;
@@ -195,94 +189,17 @@ async fn rewound(mut spool: tokio::fs::File) -> io::Result<File> {
     Ok(file)
 }
 
-/// Waits for a step of a connection, and names what went wrong with it.
-struct Idle<'a> {
-    request: &'a FetchRequest,
-}
-
-impl Idle<'_> {
-    async fn watch<T>(
-        &self,
-        step: impl Future<Output = Result<T, reqwest::Error>>,
-    ) -> Result<T, FetchError> {
-        let time_max = self.request.limits.idle_time_max;
-        let location = self.request.location.clone();
-        match timeout(time_max, step).await {
-            Err(_) => Err(FetchError::Idle { location, time_max }),
-            Ok(Ok(value)) => Ok(value),
-            Ok(Err(error)) => Err(match refusal(&error) {
-                Some(refusal) => FetchError::Redirect { location, refusal },
-                None => FetchError::Transport { location, reason: reason(error) },
-            }),
-        }
-    }
-}
-
-/// What an error of the client says, from the outside in, without the URL and a key in it.
-fn reason(error: reqwest::Error) -> String {
-    let error = error.without_url();
-    let sources = causes(&error).map(|cause| cause.to_string());
-    [error.to_string()].into_iter().chain(sources).collect::<Vec<_>>().join(": ")
-}
-
-fn causes<'a>(error: &'a reqwest::Error) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
-    std::iter::successors(error.source(), |cause| (*cause).source())
-}
-
-/// The refusal of [`follow`], if that is what an error is about.
-fn refusal(error: &reqwest::Error) -> Option<RedirectRefusal> {
-    causes(error).find_map(|cause| cause.downcast_ref()).copied()
-}
-
-/// `https` leads to `https`; `http` may lead to either.
-fn follow(attempt: redirect::Attempt<'_>) -> redirect::Action {
-    let from_https = attempt.previous().iter().any(|url| url.scheme() == "https");
-    if from_https && attempt.url().scheme() != "https" {
-        return attempt.error(RedirectRefusal::Downgrade);
-    }
-    // The first of the previous URLs is the one that was asked for.
-    match attempt.previous().len() > REDIRECTS_MAX {
-        true => attempt.error(RedirectRefusal::TooMany(REDIRECTS_MAX)),
-        false => attempt.follow(),
-    }
-}
-
 /// A validator that can be sent back.
 fn validator(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
     let text = headers.get(name)?.to_str().ok()?;
     (text.len() <= VALIDATOR_OCTETS_MAX).then(|| text.to_owned())
 }
 
-/// `Retry-After` in seconds (RFC 9110 section 10.2.3). A date counts from the server's own `Date`,
-/// so that no clock is needed and a wrong one does no harm.
-fn retry_after_seconds(headers: &HeaderMap) -> Option<u32> {
-    let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
-    let retry_after = text(RETRY_AFTER)?;
-    if let Ok(seconds) = retry_after.parse() {
-        return Some(seconds);
-    }
-    let date = |text: &str| Some(jiff::fmt::rfc2822::parse(text).ok()?.timestamp().as_second());
-    let wait = date(retry_after)? - date(text(DATE)?)?;
-    u32::try_from(wait.max(0)).ok()
-}
-
-/// Whether another attempt may well succeed. A server that names a time to wait is left alone until
-/// then.
-fn is_momentary(error: &FetchError) -> bool {
-    match error {
-        FetchError::Transport { .. } | FetchError::Idle { .. } => true,
-        FetchError::Status { status, retry_after_seconds: None, .. } => {
-            matches!(status, 408 | 500 | 502 | 503 | 504)
-        }
-        _ => false,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::loopback::{Reply, Server, answer};
     use super::*;
-    use crate::ports::Location;
+    use crate::ports::{Location, RedirectRefusal};
     use std::io::Read as _;
 
     const LIST: &[u8] = b"bad.example\nworse.example\n";
@@ -414,6 +331,10 @@ mod tests {
             assert_eq!(error.retry_after_seconds(), seconds, "{headers:?}");
             assert_eq!(server.requests().len(), 1);
         }
+        let busy = || answer("503 Service Unavailable", &["Retry-After: 9"], b"");
+        let server = Server::start(vec![busy(), busy()]).await;
+        let error = fetch(&request(&server.url("/"))).await.unwrap_err();
+        assert_eq!((error.retry_after_seconds(), server.requests().len()), (Some(9), 1));
     }
 
     #[tokio::test]

@@ -5,6 +5,7 @@
 //! with back-off and jitter; what the server says for certain is not. `https` is never left for
 //! `http`.
 
+mod fault;
 mod file;
 mod http;
 #[cfg(test)]
