@@ -1,1 +1,3 @@
 //! Queries in, answers out.
+
+pub mod upstream;

@@ -1,0 +1,297 @@
+//! Which engine answers for which part of the name space, and the way of a question through them.
+//!
+//! The longest configured suffix decides. Each name of a chain of aliases is answered by the route
+//! that is its own: what a server says about a name of another route is left out, and that route is
+//! asked instead.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use tokio::time::Instant;
+
+use crate::model::Name;
+use crate::ports::{ExtendedError, Question, Resolution, UpstreamError, ZoneCut};
+
+use super::assemble::{Assembly, Chain, End, alias_loop, failed};
+use super::convert::{Item, Outcome};
+use super::delegations::Delegations;
+use super::walk::Walk;
+use super::{Ask, SettingsError};
+
+/// A question may need another, and that one a third.
+const DEPTH_MAX: u8 = 3;
+
+/// Answers questions for a part of the name space.
+#[async_trait]
+pub(super) trait Engine: Send + Sync {
+    /// What the servers say. `router` is for names that must be known on the way.
+    async fn ask(&self, ask: &Ask, router: &Router) -> Result<Outcome, UpstreamError>;
+
+    /// Forgets what it has learnt.
+    fn flush(&self) -> Result<(), SettingsError> {
+        Ok(())
+    }
+}
+
+/// How the nameservers on the way to a name become known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    /// The engine notes them as it goes.
+    Noted,
+    /// They can be asked for.
+    Asked,
+    /// Not at all: the operator named the servers.
+    Unknown,
+}
+
+/// An engine and what it tells of the way.
+pub(super) struct Route {
+    pub engine: Arc<dyn Engine>,
+    pub way: Way,
+}
+
+/// The name space in parts.
+pub(super) struct Router {
+    /// The first is for names that no zone covers.
+    routes: Vec<Route>,
+    zones: HashMap<Name, usize>,
+    table: Arc<Delegations>,
+    walk: Walk,
+    epoch: Instant,
+}
+
+impl Router {
+    /// `epoch` is the zero of the table's time.
+    pub fn new(default: Route, table: Arc<Delegations>, epoch: Instant) -> Self {
+        let walk = Walk::new(table.clone(), epoch);
+        Self { routes: vec![default], zones: HashMap::new(), table, walk, epoch }
+    }
+
+    /// Routes `zone` and what is below it, down to the next zone.
+    pub fn add(&mut self, zones: impl IntoIterator<Item = Name>, route: Route) {
+        let at = self.routes.len();
+        self.routes.push(route);
+        self.zones.extend(zones.into_iter().map(|zone| (zone, at)));
+    }
+
+    /// Whether a zone that is routed holds `name`.
+    pub fn covers(&self, name: &Name) -> bool {
+        self.position(name) != 0
+    }
+
+    fn position(&self, name: &Name) -> usize {
+        let found = name.as_ref().ancestors().find_map(|zone| self.zones.get(zone.key()));
+        found.copied().unwrap_or(0)
+    }
+
+    /// Asks for nameservers where the way does not note them.
+    pub fn walk(&self) -> &Walk {
+        &self.walk
+    }
+
+    /// Forgets what the engines and the table have learnt.
+    pub fn flush(&self) -> Result<(), SettingsError> {
+        self.table.clear();
+        self.routes.iter().try_for_each(|route| route.engine.flush())
+    }
+
+    /// Resolves a question.
+    pub async fn resolve(&self, question: &Question) -> Result<Resolution, UpstreamError> {
+        let mut assembly = Assembly::new(question);
+        let (outcome, end) = self.gather(&mut assembly, question).await?;
+        if self.walk.is_wanted() {
+            let asked = |name: &&Name| self.routes[self.position(name)].way == Way::Asked;
+            let names: Vec<&Name> = assembly.names().filter(asked).collect();
+            Box::pin(self.walk.run(&names, self)).await;
+        }
+        let now = u64::try_from(self.epoch.elapsed().as_millis()).unwrap_or(u64::MAX);
+        assembly.finish(&outcome, end, |name| self.path(name, now))
+    }
+
+    /// Asks route after route until the chain has its end.
+    async fn gather(
+        &self,
+        assembly: &mut Assembly<'_>,
+        question: &Question,
+    ) -> Result<(Outcome, End), UpstreamError> {
+        self.gather_at(assembly, question, 0).await
+    }
+
+    async fn gather_at(
+        &self,
+        assembly: &mut Assembly<'_>,
+        question: &Question,
+        depth: u8,
+    ) -> Result<(Outcome, End), UpstreamError> {
+        loop {
+            let name = assembly.current().clone();
+            let at = self.position(&name);
+            let ask = Ask { depth, ..Ask::about(question, name) };
+            let outcome = self.routes[at].engine.ask(&ask, self).await?;
+            let steps = assembly.steps_left();
+            let elsewhere = |name: &Name| self.position(name) != at;
+            let chain = Chain::follow(&ask.name, ask.rtype, &outcome.answers, steps, elsewhere);
+            assembly.extend(&outcome, &chain)?;
+            let is_open = match chain.end {
+                End::Elsewhere => true,
+                // An alias, and not a word about its target: who was asked stops at aliases.
+                End::Nothing => !chain.names.is_empty() && !outcome.is_negative(),
+                End::Data => false,
+                End::Loop => return Err(alias_loop()),
+            };
+            if !is_open {
+                return Ok((outcome, chain.end));
+            }
+            if assembly.steps_left() == 0 {
+                return Err(alias_loop());
+            }
+        }
+    }
+
+    /// The records of one type at a name, aliases followed, for an engine that needs them on its
+    /// way to something else.
+    pub async fn answers(
+        &self,
+        name: &Name,
+        rtype: u16,
+        depth: u8,
+    ) -> Result<Vec<Item>, UpstreamError> {
+        if depth > DEPTH_MAX {
+            return Err(failed(ExtendedError::OTHER, "the way to the nameservers is too deep"));
+        }
+        let question = Question::plain(name.clone(), rtype);
+        let mut assembly = Assembly::new(&question);
+        let gathering = self.gather_at(&mut assembly, &question, depth);
+        let (outcome, _) = Box::pin(gathering).await?;
+        Ok(outcome.answers.into_iter().filter(|item| item.record.rtype == rtype).collect())
+    }
+
+    fn path(&self, name: &Name, now: u64) -> Vec<Arc<ZoneCut>> {
+        match self.routes[self.position(name)].way {
+            Way::Noted => self.table.path(name, now),
+            Way::Asked if self.walk.is_wanted() => self.table.path(name, now),
+            Way::Asked | Way::Unknown => Vec::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{Script, parsed};
+    use super::*;
+
+    fn router(default: &str, zones: &[(&str, &str)]) -> (Router, Vec<Arc<Script>>) {
+        let mut scripts = vec![Arc::new(Script::new(default))];
+        let mut router = Router::new(
+            Route { engine: scripts[0].clone(), way: Way::Noted },
+            Arc::new(Delegations::new(1 << 20, super::super::roots::cut(None))),
+            Instant::now(),
+        );
+        for (zone, lines) in zones {
+            let script = Arc::new(Script::new(lines));
+            scripts.push(script.clone());
+            router.add([parsed(zone)], Route { engine: script, way: Way::Unknown });
+        }
+        (router, scripts)
+    }
+
+    async fn resolve(router: &Router, name: &str) -> Result<Resolution, UpstreamError> {
+        router.resolve(&Question::plain(parsed(name), 1)).await
+    }
+
+    fn chain(resolution: &Resolution) -> Vec<String> {
+        resolution.facts.chain.iter().map(Name::to_string).collect()
+    }
+
+    #[tokio::test]
+    async fn the_longest_suffix_decides() {
+        let (router, scripts) = router(
+            "www.example.com. 9 IN A 192.0.2.1",
+            &[
+                ("corp.test", "www.corp.test. 9 IN A 192.0.2.2"),
+                ("lab.corp.test", "www.lab.corp.test. 9 IN A 192.0.2.3"),
+            ],
+        );
+        for (name, last) in [
+            ("www.example.com", 1),
+            ("www.corp.test", 2),
+            ("www.lab.corp.test", 3),
+            ("WWW.Lab.Corp.Test", 3),
+        ] {
+            let facts = resolve(&router, name).await.unwrap().facts;
+            let expected: std::net::IpAddr = format!("192.0.2.{last}").parse().unwrap();
+            assert_eq!(facts.addresses, [expected], "{name}");
+        }
+        resolve(&router, "notcorp.test").await.unwrap();
+        assert_eq!(*scripts[0].asked.lock(), ["www.example.com A", "notcorp.test A"]);
+    }
+
+    #[tokio::test]
+    async fn each_name_of_a_chain_is_answered_by_its_own_route() {
+        let (router, scripts) = router(
+            "www.example.com. 9 IN CNAME host.corp.test.
+             host.corp.test. 9 IN A 192.0.2.66
+             cdn.example.net. 9 IN A 192.0.2.1",
+            &[("corp.test", "host.corp.test. 9 IN CNAME cdn.example.net.")],
+        );
+        let resolution = resolve(&router, "www.example.com").await.unwrap();
+        assert_eq!(chain(&resolution), ["host.corp.test", "cdn.example.net"]);
+        assert_eq!(resolution.sections.answer_count(), 3);
+        assert_eq!(resolution.facts.addresses.len(), 1);
+        assert_eq!(*scripts[1].asked.lock(), ["host.corp.test A"]);
+    }
+
+    #[tokio::test]
+    async fn a_loop_through_routes_is_a_failure() {
+        let (router, scripts) = router(
+            "a.example.com. 9 IN CNAME b.corp.test.",
+            &[("corp.test", "b.corp.test. 9 IN CNAME a.example.com.")],
+        );
+        assert_eq!(resolve(&router, "a.example.com").await, Err(alias_loop()));
+        assert_eq!(scripts[0].asked.lock().len() + scripts[1].asked.lock().len(), 2);
+    }
+
+    #[tokio::test]
+    async fn an_endless_chain_ends_with_a_failure() {
+        let lines: String = (0..99)
+            .map(|n| format!("n{n}.example.com. 9 IN CNAME n{}.example.com.\n", n + 1))
+            .collect();
+        let (router, _) = router(&lines, &[]);
+        assert_eq!(resolve(&router, "n0.example.com").await, Err(alias_loop()));
+    }
+
+    #[tokio::test]
+    async fn a_server_that_stops_at_the_alias_is_asked_for_its_target() {
+        let (router, scripts) = router("a.example.com. 9 IN CNAME gone.example.com.", &[]);
+        let resolution = resolve(&router, "a.example.com").await.unwrap();
+        assert_eq!(
+            (resolution.rcode, chain(&resolution)),
+            (3, vec!["gone.example.com".to_owned()])
+        );
+        assert_eq!(resolution.sections.authority_count(), 1);
+        assert_eq!(scripts[0].asked.lock().len(), 2);
+    }
+
+    #[tokio::test]
+    async fn questions_needed_for_questions_have_a_bound() {
+        let (router, _) = router("ns.test. 9 IN A 192.0.2.1", &[]);
+        assert_eq!(router.answers(&parsed("ns.test"), 1, DEPTH_MAX).await.unwrap().len(), 1);
+        assert!(router.answers(&parsed("ns.test"), 1, DEPTH_MAX + 1).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn servers_on_the_way_are_told_for_the_routes_that_know_them() {
+        use super::super::delegations::Side;
+        let (router, _) = router(
+            "www.example.com. 9 IN CNAME host.corp.test.",
+            &[("corp.test", "host.corp.test. 9 IN A 192.0.2.1")],
+        );
+        let servers = || vec![(parsed("ns.test"), vec![])];
+        for zone in ["example.com", "corp.test"] {
+            router.table.note_servers(&parsed(zone), Side::Parent, servers(), 300, 0);
+        }
+        let paths = resolve(&router, "www.example.com").await.unwrap().facts.paths;
+        assert_eq!(paths.iter().map(Vec::len).collect::<Vec<_>>(), [2, 0]);
+    }
+}
