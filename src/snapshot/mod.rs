@@ -89,9 +89,12 @@ impl ZoneSet {
 
     /// The positions, ascending.
     fn positions(self) -> impl Iterator<Item = usize> {
-        std::iter::successors(Some(self.0), |bits| Some(bits & (bits - 1)))
-            .take_while(|bits| *bits != 0)
-            .map(|bits| bits.trailing_zeros() as usize)
+        let mut bits = self.0;
+        std::iter::from_fn(move || {
+            let position = bits.trailing_zeros();
+            bits &= bits.checked_sub(1)?;
+            Some(position as usize)
+        })
     }
 }
 

@@ -34,8 +34,17 @@ impl<'n> Suffixes<'n> {
         suffixes
     }
 
+    /// The top `labels` labels.
     fn suffix(&self, labels: usize) -> NameRef<'n> {
         NameRef::from_key(&self.name.key()[..usize::from(self.lengths[labels])])
+    }
+
+    /// Whether the first of the top `labels` labels is an asterisk.
+    fn is_asterisk(&self, labels: usize) -> bool {
+        labels > 0 && {
+            let above = usize::from(self.lengths[labels - 1]);
+            self.suffix(labels).key()[above..] == *b"*\0"
+        }
     }
 }
 
@@ -57,24 +66,29 @@ pub(super) fn find<'a>(
         return None;
     }
     let whole = suffixes.count - 1;
-    let (labels, position) = (0..=whole).rev().find_map(|labels| {
-        let position = table.find_hashed(suffixes.suffix(labels), suffixes.hashes[labels])?;
-        Some((labels, position))
-    })?;
-    let pattern = suffixes.suffix(labels);
+    let at = |labels: usize| table.find_hashed(suffixes.suffix(labels), suffixes.hashes[labels]);
+    let matched = |labels, wildcard, effect| {
+        Some(NameMatch { pattern: suffixes.suffix(labels), wildcard, effect })
+    };
+    if suffixes.is_asterisk(whole)
+        && let Some(position) = at(whole - 1)
+        && let Some(effect) = zone.effects_of(table.payload(position)).below
+    {
+        // The wildcard's own owner name is asked for.
+        return matched(whole - 1, true, effect);
+    }
+    let (labels, position) = (0..=whole).rev().find_map(|n| Some((n, at(n)?)))?;
     let effects = zone.effects_of(table.payload(position));
     if labels == whole {
         // A name that exists only as the parent of a wildcard exists, and so nothing covers it.
-        return effects.exact.map(|effect| NameMatch { pattern, wildcard: false, effect });
+        return matched(labels, false, effects.exact?);
     }
     let effect = effects.below?;
-    let child = suffixes.suffix(labels + 1);
-    let covered = match child.key()[pattern.key().len()..] == *b"*\0" {
-        // The wildcard's own owner name exists: it matches itself and hides what is below it.
-        true => labels + 1 == whole,
-        false => !table.has_below_at(position, pattern) || !table.reaches(child),
-    };
-    covered.then_some(NameMatch { pattern, wildcard: true, effect })
+    // What is below the wildcard's own owner name is not covered, since that exists.
+    let exists = suffixes.is_asterisk(labels + 1)
+        || (table.has_below_at(position, suffixes.suffix(labels))
+            && table.reaches(suffixes.suffix(labels + 1)));
+    if exists { None } else { matched(labels, true, effect) }
 }
 
 #[cfg(test)]
@@ -124,6 +138,7 @@ mod tests {
             ("host1.example", "host1.example"),
             ("sub.*.example", "sub.*.example"),
             ("*.example", "*.example"),
+            ("*.*.example", "-"),
             ("below.host1.example", "-"),
             ("ghost.*.example", "-"),
         ] {
@@ -145,6 +160,16 @@ mod tests {
             ("bb.bad.test", "*.bad.test"),
             ("bad.test", "-"),
         ] {
+            assert_eq!(ask(&zone, query), owner, "{query}");
+        }
+    }
+
+    #[test]
+    fn a_wildcard_is_its_own_exact_match_whatever_stands_below_it() {
+        let zone = zone(&["*", "*.*", "a.*.b", "*.b"]);
+        for (query, owner) in
+            [("*", "*"), ("*.*", "*.*"), ("a.*", "*.*"), ("*.b", "*.b"), ("a", "*")]
+        {
             assert_eq!(ask(&zone, query), owner, "{query}");
         }
     }
