@@ -7,6 +7,7 @@
 //! top of its rules stands in [`options`].
 
 pub mod build;
+pub mod file;
 pub mod octets;
 pub mod options;
 pub mod record;

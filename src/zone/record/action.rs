@@ -66,7 +66,8 @@ pub fn write_cname(action: &Action, out: &mut Vec<u8>) -> Result<bool, Unwritabl
 }
 
 /// Whether local data can be written: sets in order of their types, no type that is never a rule,
-/// no alias, and records in order and few enough.
+/// no alias, and records in order, few enough and as their type asks for. Resolvers refuse a whole
+/// zone over one malformed record.
 pub fn check_data(sets: &[RrSet]) -> Result<(), Unwritable> {
     if sets.is_empty() || !sets.is_sorted_by(|a, b| a.rtype < b.rtype) {
         return Err(Unwritable::DataOrder);
@@ -80,6 +81,13 @@ pub fn check_data(sets: &[RrSet]) -> Result<(), Unwritable> {
         }
         if set.rdata.len() > SET_RECORDS_MAX {
             return Err(Unwritable::TooManyRecords(set.rtype));
+        }
+        let mut read = Vec::new();
+        for data in &set.rdata {
+            read.clear();
+            if !rdata::read(set.rtype, data, 0, data.len(), &mut read) || *read != **data {
+                return Err(Unwritable::MalformedData(set.rtype));
+            }
         }
     }
     Ok(())
@@ -122,6 +130,35 @@ mod tests {
             assert_eq!(read_cname(&rdata(target)), Err(unknown));
         }
         assert_eq!(read_cname(b"\x01a"), Err(Unusable::Malformed(rdata::CNAME)));
+    }
+
+    #[test]
+    fn local_data_that_others_would_refuse_is_not_written() {
+        let set = |rtype, rdata: &[&[u8]]| RrSet {
+            rtype,
+            ttl: 60,
+            rdata: rdata.iter().map(|r| (*r).into()).collect(),
+        };
+        let v4 = |last| [192, 0, 2, last];
+        let many: Vec<[u8; 4]> = (0..101).map(v4).collect();
+        let many: Vec<&[u8]> = many.iter().map(|r| &r[..]).collect();
+        let one = set(rdata::A, &[&v4(1)]);
+        assert_eq!(check_data(&[one.clone(), set(rdata::TXT, &[b"\x01x"])]), Ok(()));
+        for (sets, error) in [
+            (vec![], Unwritable::DataOrder),
+            (vec![set(rdata::A, &[])], Unwritable::DataOrder),
+            (vec![set(rdata::TXT, &[b"\x01x"]), one.clone()], Unwritable::DataOrder),
+            (vec![one.clone(), one.clone()], Unwritable::DataOrder),
+            (vec![set(rdata::A, &[&v4(2), &v4(1)])], Unwritable::DataOrder),
+            (vec![set(rdata::A, &[b"\x01"])], Unwritable::MalformedData(rdata::A)),
+            (vec![set(rdata::PTR, &[b"\x01X\0"])], Unwritable::MalformedData(rdata::PTR)),
+            (vec![set(rdata::CNAME, &[b"\0"])], Unwritable::DataType(rdata::CNAME)),
+            (vec![set(rdata::NS, &[b"\0"])], Unwritable::DataType(rdata::NS)),
+            (vec![set(rdata::A, &many)], Unwritable::TooManyRecords(rdata::A)),
+        ] {
+            assert_eq!(check_data(&sets), Err(error), "{sets:?}");
+        }
+        assert_eq!(check_data(&[set(rdata::A, &many[1..])]), Ok(()));
     }
 
     #[test]

@@ -66,28 +66,48 @@ pub struct Collector {
     networks: [Vec<(Network, Change)>; 5],
 }
 
-/// A record that came or went: the number of its data, whether it is for the names below and
-/// whether it went in the lowest bits, and the place where it was read.
+/// A record that came or went: the number of its data with the bits below, and the place where it
+/// was read. A record for a name and the one for all names below it, which most often follow each
+/// other with the same data, are one change.
 #[derive(Clone, Copy)]
 pub(super) struct Change {
-    pub packed: u32,
-    pub place: u32,
+    packed: u32,
+    place: u32,
 }
 
-const WILDCARD: u32 = 1;
-const REMOVE: u32 = 2;
+const EXACT: u32 = 1;
+const BELOW: u32 = 2;
+const REMOVE: u32 = 4;
+/// How far the number of the data is from the lowest bit.
+const PART_SHIFT: u32 = 3;
 
 impl Change {
     pub fn part(self) -> usize {
-        (self.packed >> 2) as usize
-    }
-
-    pub fn is_below(self) -> bool {
-        self.packed & WILDCARD > 0
+        (self.packed >> PART_SHIFT) as usize
     }
 
     pub fn is_removal(self) -> bool {
         self.packed & REMOVE > 0
+    }
+
+    /// Whether it is for the name itself, or for the names below it.
+    pub fn is_for(self, below: bool) -> bool {
+        self.packed & if below { BELOW } else { EXACT } > 0
+    }
+
+    /// Where the record was read.
+    pub fn place(self, below: bool) -> u32 {
+        let second = below && self.packed & EXACT > 0;
+        self.place.saturating_add(u32::from(second))
+    }
+
+    /// Takes in the record that came right after, if it is the same for the names below.
+    fn join(&mut self, next: Change) -> bool {
+        let joins = self.packed ^ next.packed == EXACT | BELOW
+            && next.packed & BELOW > 0
+            && self.place.checked_add(1) == Some(next.place);
+        self.packed |= if joins { BELOW } else { 0 };
+        joins
     }
 }
 
@@ -115,17 +135,23 @@ impl Collector {
         {
             part = self.parts.number(Record { rdata: action::PASSTHRU_RDATA, ..record })?;
         }
-        let flags = if op == Op::Remove { REMOVE } else { 0 };
-        let change = |flags| Change { packed: part << 2 | flags, place };
+        let op = if op == Op::Remove { REMOVE } else { 0 };
+        let change = |reach| Change { packed: part << PART_SHIFT | op | reach, place };
         let kind = trigger.kind();
         match trigger {
             TriggerRef::Name { name, wildcard, .. } => {
-                let flags = if wildcard { flags | WILDCARD } else { flags };
+                let change = change(if wildcard { BELOW } else { EXACT });
                 let names = &mut self.names[usize::from(kind == TriggerKind::NameserverName)];
-                names.push(name, change(flags)).then_some(()).ok_or(Unusable::Full)
+                if let Some((last, before)) = names.last_mut()
+                    && last == name
+                    && before.join(change)
+                {
+                    return Ok(());
+                }
+                names.push(name, change).then_some(()).ok_or(Unusable::Full)
             }
             TriggerRef::Network { network, .. } => {
-                self.networks[kind as usize].push((network, change(flags)));
+                self.networks[kind as usize].push((network, change(EXACT)));
                 Ok(())
             }
         }
@@ -149,15 +175,9 @@ impl Collector {
         self.soa.as_ref()
     }
 
-    /// How many records came and went, those of the apex not counted.
-    pub fn len(&self) -> usize {
-        let names = self.names.iter().map(NameSorter::len);
-        names.chain(self.networks.iter().map(Vec::len)).sum()
-    }
-
-    /// Whether none did.
+    /// Whether no record came or went, those of the apex not counted.
     pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.names.iter().all(NameSorter::is_empty) && self.networks.iter().all(Vec::is_empty)
     }
 
     /// The zone: the rules of `base`, if there is one, with all changes made in their order. Each
@@ -235,7 +255,8 @@ impl Parts {
             _ if rdata::may_be_rule(rtype) => None,
             _ => return Err(Unusable::Type(rtype)),
         };
-        let number = u32::try_from(self.list.len()).ok().filter(|n| n >> 30 == 0);
+        let number =
+            u32::try_from(self.list.len()).ok().filter(|n| n.leading_zeros() >= PART_SHIFT);
         let number = number.ok_or(Unusable::Full)?;
         self.list.push(Part { rtype, ttl, rdata: data.into(), action });
         self.numbers.insert(self.key.as_slice().into(), number);
@@ -315,10 +336,13 @@ mod tests {
                 (Op::Add, a("b.rpz.test", 1, 60)),
                 (Op::Add, cname("b.rpz.test", ".")),
                 (Op::Add, cname("a.rpz.test", ".")),
+                (Op::Add, cname("c.rpz.test", ".")),
+                (Op::Add, cname("*.c.rpz.test", ".")),
+                (Op::Add, cname("*.c.rpz.test", "*")),
             ],
             None,
         );
-        assert_eq!(zone.unwrap().len(), 2);
+        assert_eq!(zone.unwrap().len(), 4);
         let found: Vec<_> = clashes.iter().map(|c| (c.reason, c.kept, c.dropped)).collect();
         assert_eq!(
             found,
@@ -326,6 +350,7 @@ mod tests {
                 (ClashReason::SecondCname, 1, 2),
                 (ClashReason::CnameAndData, 1, 3),
                 (ClashReason::CnameAndData, 4, 5),
+                (ClashReason::SecondCname, 8, 9),
             ]
         );
     }

@@ -39,6 +39,9 @@ pub enum Unwritable {
     /// Local data without records, or not in order.
     #[error("local data that is empty or not in order")]
     DataOrder,
+    /// Record data that its type does not have, or not in the form that [`rdata::read`] gives.
+    #[error("malformed {} record data", rdata::type_name(*.0))]
+    MalformedData(u16),
     /// More records of one type than resolvers take.
     #[error("more than {} {} records", action::SET_RECORDS_MAX, rdata::type_name(*.0))]
     TooManyRecords(u16),

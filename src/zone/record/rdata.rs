@@ -4,9 +4,10 @@ use domain::base::ParsedName;
 use domain::base::iana::Rtype;
 use domain::base::rdata::{ComposeRecordData, ParseRecordData};
 use domain::base::zonefile_fmt::{DisplayKind, ZonefileFmt};
+use domain::dep::octseq::Parser;
 use domain::rdata::ZoneRecordData;
 
-use crate::model::NameBuffer;
+use crate::model::{Name, NameBuffer};
 
 /// An IPv4 address.
 pub const A: u16 = Rtype::A.to_int();
@@ -97,25 +98,29 @@ type Parsed<'m> = ZoneRecordData<&'m [u8], ParsedName<&'m [u8]>>;
 
 /// The data, and how many octets are left behind it.
 fn parse(rtype: u16, message: &[u8], start: usize, end: usize) -> Option<(Parsed<'_>, usize)> {
-    let mut parser = octets_parser(message, start)?;
+    let mut parser = Parser::from_ref(message);
+    parser.advance(start).ok()?;
     let mut parser = parser.parse_parser(end.checked_sub(start)?).ok()?;
     let data = Parsed::parse_rdata(Rtype::from_int(rtype), &mut parser).ok()??;
     Some((data, parser.remaining()))
 }
 
-fn octets_parser(message: &[u8], start: usize) -> Option<domain::dep::octseq::Parser<'_, [u8]>> {
-    let mut parser = domain::dep::octseq::Parser::from_ref(message);
-    parser.advance(start).ok()?;
-    Some(parser)
-}
-
 /// The presentation form of record data in uncompressed wire form, where there is one.
 pub fn text(rtype: u16, rdata: &[u8]) -> Option<String> {
+    if is_single_name(rtype) {
+        return Name::from_wire(rdata).ok().map(|name| name.as_ref().fqdn());
+    }
     let rtype = if rtype == SPF { TXT } else { rtype };
     match parse(rtype, rdata, 0, rdata.len())? {
         (ZoneRecordData::Unknown(_), _) | (_, 1..) => None,
         (data, 0) => Some(data.display_zonefile(DisplayKind::Simple).to_string()),
     }
+}
+
+/// Whether data of this type has a presentation form here.
+pub fn has_text(rtype: u16) -> bool {
+    let unknown = Parsed::parse_rdata(Rtype::from_int(rtype), &mut Parser::from_ref(&[][..]));
+    !matches!(unknown, Ok(None | Some(ZoneRecordData::Unknown(_))))
 }
 
 /// The generic form, which any type has: `\# length hexadecimal` (RFC 3597 section 5).

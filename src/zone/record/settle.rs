@@ -79,20 +79,21 @@ impl<'b, 'r> Settler<'b, 'r> {
         below: bool,
         trigger: &dyn Fn() -> Trigger,
     ) -> Result<Option<u32>, Inexact> {
-        let mut changes = group.iter().copied().filter(|c| c.is_below() == below);
+        let mut changes = group.iter().copied().filter(|c| c.is_for(below));
         let Some(first) = changes.clone().next() else {
             let base = self.base.as_mut();
             return Ok(base.and_then(|(_, map)| map.number(number, &mut self.builder)));
         };
-        if number == 0 && changes.all(|c| c.packed == first.packed && !c.is_removal()) {
-            let part = first.part();
+        let part = first.part();
+        if number == 0 && changes.all(|c| c.part() == part && !c.is_removal()) {
             if self.numbers[part].is_none() {
-                let effect = effect_of(&mut [Held::of(&self.parts[part], first.place)]);
+                let effect = effect_of(&mut [Held::of(&self.parts[part], 0)]);
                 self.numbers[part] = effect.map(|effect| self.builder.effect(effect));
             }
             return Ok(self.numbers[part]);
         }
-        let changes = group.iter().copied().filter(|c| c.is_below() == below);
+        let changes = group.iter().copied().filter(|c| c.is_for(below));
+        let changes = changes.map(|change| (change, change.place(below)));
         let effect = self.weigh(number, changes, trigger)?;
         Ok(effect.map(|effect| self.builder.effect(effect)))
     }
@@ -101,14 +102,14 @@ impl<'b, 'r> Settler<'b, 'r> {
     fn weigh(
         &mut self,
         number: u32,
-        changes: impl Iterator<Item = Change>,
+        changes: impl Iterator<Item = (Change, u32)>,
         trigger: &dyn Fn() -> Trigger,
     ) -> Result<Option<Effect>, Inexact> {
         let zone = self.base.as_ref().map(|(zone, _)| *zone);
         let base = zone.and_then(|zone| zone.effects().get((number as usize).checked_sub(1)?));
         let mut cname = Vec::new();
         let mut held = base.map_or_else(Vec::new, |effect| held_by(effect, &mut cname));
-        for change in changes {
+        for (change, place) in changes {
             let part = &self.parts[change.part()];
             let same = |h: &Held<'_>| h.rtype == part.rtype && *h.rdata == *part.rdata;
             let at = held.iter().position(same);
@@ -117,12 +118,12 @@ impl<'b, 'r> Settler<'b, 'r> {
                 (None, true) => return Err(Inexact(trigger())),
                 (Some(at), false) => held[at].ttl = held[at].ttl.min(part.ttl),
                 (None, false) => match clash(&held, part) {
-                    None => held.push(Held::of(part, change.place)),
+                    None => held.push(Held::of(part, place)),
                     Some(reason) => (self.report)(Clash {
                         trigger: trigger(),
                         reason,
                         kept: held[0].place,
-                        dropped: change.place,
+                        dropped: place,
                     }),
                 },
             }
