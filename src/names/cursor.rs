@@ -58,6 +58,11 @@ impl<'t> Cursor<'t> {
         Some((NameRef::from_key(&self.current), payload))
     }
 
+    /// The name that [`Cursor::next`] gave last.
+    pub fn name(&self) -> NameRef<'_> {
+        NameRef::from_key(&self.current)
+    }
+
     fn decode(&mut self) {
         let shared = match self.position % BLOCK_NAMES {
             0 => 0,
