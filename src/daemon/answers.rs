@@ -125,7 +125,8 @@ pub fn status(
     fixed: &Fixed,
     now: Timestamp,
 ) -> Status {
-    let zones: Vec<ZoneSays> = state.snapshot.zones().map(|zone| zone_says(state, zone, fixed)).collect();
+    let zones: Vec<ZoneSays> =
+        state.snapshot.zones().map(|zone| zone_says(state, zone, fixed)).collect();
     let sources = book.counts();
     let mut not_running = fixed.not_running.clone();
     for feed in book.says(now) {

@@ -77,7 +77,7 @@ impl Book {
     /// Ranks of registrable domains by all lists in use, as the archive has them.
     pub fn popularity(&self, suffixes: &PublicSuffixes, now: Timestamp) -> Popularity {
         let mut lists: Vec<RankList> = Vec::new();
-        for source in self.in_use().filter(|source| matches!(source.role, Role::Popularity(_))) {
+        for source in self.in_use().filter(|source| source.role == Role::Popularity) {
             match self.archive.ranks(&source.id) {
                 Ok(ranks) => lists.extend(ranks),
                 Err(error) => tracing::error!(source = %source.id, %error, "ranks are left out"),
@@ -139,7 +139,7 @@ impl Book {
             id: source.id.to_string(),
             state: word.to_owned(),
             trust: match (&source.role, &source.trust) {
-                (Role::Popularity(_), _) => "popularity".to_owned(),
+                (Role::Popularity, _) => "popularity".to_owned(),
                 (Role::PublicSuffixes, _) => "public suffixes".to_owned(),
                 (Role::Claims, Trust::Scored) => "scored".to_owned(),
                 (Role::Claims, Trust::Operator) => "operator".to_owned(),

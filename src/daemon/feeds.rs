@@ -179,7 +179,12 @@ impl Feeds {
     }
 
     /// Writes what came and tells the writer of it.
-    fn keep(&self, source: &Source, snapshot: &Snapshot, now: Timestamp) -> Result<(), ArchiveError> {
+    fn keep(
+        &self,
+        source: &Source,
+        snapshot: &Snapshot,
+        now: Timestamp,
+    ) -> Result<(), ArchiveError> {
         let event = match &snapshot.content {
             Content::Claims(claims) => {
                 self.book.archive.store_claims(&source.id, claims)?;

@@ -51,7 +51,9 @@ struct Texts {
 impl Local {
     /// Whether everything may be put in force.
     pub fn is_sound(&self) -> bool {
-        self.policy.is_some() && self.zones.is_some() && !self.findings.iter().any(Diagnostic::is_error)
+        self.policy.is_some()
+            && self.zones.is_some()
+            && !self.findings.iter().any(Diagnostic::is_error)
     }
 
     /// Keeps the texts of an accepted policy for a start at which the files are broken.
@@ -70,7 +72,8 @@ pub fn read(places: &Places, hash_seed: u64, now: Timestamp) -> Local {
     let policies = policy_texts(&places.policies, &mut findings);
     let mut names = Vec::new();
     let mut read_names = |path: &str| {
-        let text = read_text(&places.policies.join(path), policy::file::NAMES_FILE_OCTETS_MAX as u64)?;
+        let text =
+            read_text(&places.policies.join(path), policy::file::NAMES_FILE_OCTETS_MAX as u64)?;
         names.push((path.to_owned(), text.clone()));
         Ok(text)
     };

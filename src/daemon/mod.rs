@@ -1,4 +1,11 @@
 //! Wires the program: start order, reload, shutdown.
 
+pub mod answers;
+pub mod book;
 pub mod clock;
+pub mod export;
+pub mod feeds;
+pub mod local;
 pub mod state;
+pub mod watch;
+pub mod writer;

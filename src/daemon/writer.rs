@@ -162,9 +162,8 @@ impl Writer {
         before: &[(crate::pipeline::Origin, crate::zone::Zone)],
     ) -> Result<(), GenerationError> {
         for (origin, zone) in self.pipeline.generated().to_vec() {
-            let same = before.iter().any(|(o, z)| {
-                *o == origin && z.soa().serial == zone.soa().serial
-            });
+            let same =
+                before.iter().any(|(o, z)| *o == origin && z.soa().serial == zone.soa().serial);
             if !same {
                 let kept = self.generations.store_zone(&origin, &zone)?;
                 self.pipeline.relocate(&origin, kept);

@@ -6,10 +6,14 @@
 use super::contract::{self, History, Violation};
 use super::decompress::{self, DecompressError};
 use super::feed::{self, Entry, ParseError, Report};
-use super::settings::Source;
+use std::fs::File;
+use std::io::Read as _;
+
+use super::settings::{Role, Source};
 use crate::diagnostic::Diagnostic;
-use crate::evidence::{Claims, ClaimsBuilder};
-use crate::model::{Category, Claim, Timestamp};
+use crate::evidence::{Claims, ClaimsBuilder, PublicSuffixes};
+use crate::model::{Category, Claim, Indicator, NameRef, Timestamp};
+use crate::names::{NameSorter, NameTable, NameTableBuilder};
 use crate::ports::{Fetch, FetchError, FetchOutcome, FetchRequest, Fetched, Validators};
 
 /// What a refresh brought.
@@ -32,11 +36,22 @@ pub struct Previous {
     pub claims: Option<Claims>,
 }
 
+/// What a source says.
+#[derive(Debug)]
+pub enum Content {
+    /// What it claims.
+    Claims(Claims),
+    /// Ranks by name, four octets each, little-endian.
+    Ranks(NameTable),
+    /// The text of a public suffix list.
+    Suffixes(Vec<u8>),
+}
+
 /// All that a source says, once it has been judged.
 #[derive(Debug)]
 pub struct Snapshot {
-    /// What it claims.
-    pub claims: Claims,
+    /// What it says.
+    pub content: Content,
     /// What reading found.
     pub report: Report,
     /// To ask with the next time.
@@ -58,6 +73,9 @@ pub enum RefreshError {
     /// It is a list, but not the one it was.
     #[error(transparent)]
     Contract(#[from] Violation),
+    /// It is no public suffix list.
+    #[error("this is not a public suffix list")]
+    NoSuffixes,
     /// The task that read it was lost, as at a shutdown.
     #[error("reading it was interrupted: {0}")]
     Interrupted(#[from] tokio::task::JoinError),
@@ -88,7 +106,7 @@ impl RefreshError {
             Self::Decompress(_) | Self::Parse(ParseError::Read(_)) => {
                 finding.hint("the last good copy stays; if the file is meant, raise its limits")
             }
-            Self::Parse(_) | Self::Contract(_) => finding.hint(format!(
+            Self::Parse(_) | Self::Contract(_) | Self::NoSuffixes => finding.hint(format!(
                 "the last good copy stays; see whether {} is still a list in the format {format}",
                 source.location
             )),
@@ -129,6 +147,20 @@ fn read(
     now: Timestamp,
 ) -> Result<Snapshot, RefreshError> {
     let Fetched { body, validators, .. } = fetched;
+    match source.role {
+        Role::Claims => read_claims(source, body, validators, previous, now),
+        Role::Popularity => read_ranks(source, body, validators, previous),
+        Role::PublicSuffixes => read_suffixes(source, body, validators),
+    }
+}
+
+fn read_claims(
+    source: &Source,
+    body: File,
+    validators: Validators,
+    previous: &Previous,
+    now: Timestamp,
+) -> Result<Snapshot, RefreshError> {
     let mut claims = ClaimsBuilder::default();
     let mut take = |entry: Entry| {
         claims.push(&entry.subject, claim(&entry, source.category, now), entry.exception);
@@ -138,7 +170,67 @@ fn read(
             feed::parse(&source.format, reader, &source.limits(), &mut take)
         })??;
     contract::check(&report, &previous.history)?;
-    Ok(Snapshot { claims: claims.finish(previous.claims.as_ref()), report, validators })
+    let content = Content::Claims(claims.finish(previous.claims.as_ref()));
+    Ok(Snapshot { content, report, validators })
+}
+
+/// Of a name that stands twice, the better rank counts.
+fn read_ranks(
+    source: &Source,
+    body: File,
+    validators: Validators,
+    previous: &Previous,
+) -> Result<Snapshot, RefreshError> {
+    let mut names: NameSorter<u32> = NameSorter::default();
+    let mut take = |entry: Entry| {
+        if let (Indicator::Domain(name), Some(rank)) = (&entry.subject, entry.rank) {
+            names.push(name.as_ref(), rank);
+        }
+    };
+    let report =
+        decompress::read(body, source.member.as_deref(), &source.decompress_limits, |reader| {
+            feed::parse(&source.format, reader, &source.limits(), &mut take)
+        })??;
+    contract::check(&report, &previous.history)?;
+    names.sort();
+    let mut table = NameTableBuilder::new(size_of::<u32>(), None);
+    let mut current: Option<(NameRef<'_>, u32)> = None;
+    for (name, rank) in names.iter() {
+        match &mut current {
+            Some((held, best)) if *held == name => *best = rank.min(*best),
+            _ => {
+                if let Some((name, rank)) = current.replace((name, rank)) {
+                    table.push(name, &rank.to_le_bytes());
+                }
+            }
+        }
+    }
+    if let Some((name, rank)) = current {
+        table.push(name, &rank.to_le_bytes());
+    }
+    Ok(Snapshot { content: Content::Ranks(NameTable::built(table)), report, validators })
+}
+
+/// The list has 350 kB; a text of this size is another one.
+const SUFFIXES_OCTETS_MAX: u64 = 16 << 20;
+
+fn read_suffixes(
+    source: &Source,
+    body: File,
+    validators: Validators,
+) -> Result<Snapshot, RefreshError> {
+    let text =
+        decompress::read(body, source.member.as_deref(), &source.decompress_limits, |reader| {
+            let mut text = Vec::new();
+            reader.take(SUFFIXES_OCTETS_MAX).read_to_end(&mut text).map(|_| text)
+        })?
+        .map_err(ParseError::Read)?;
+    if PublicSuffixes::from_text(&text).is_none() {
+        return Err(RefreshError::NoSuffixes);
+    }
+    let lines = text.split(|b| *b == b'\n').filter(|l| !l.is_empty() && !l.starts_with(b"//"));
+    let report = Report { entries: lines.count() as u64, ..Report::default() };
+    Ok(Snapshot { content: Content::Suffixes(text), report, validators })
 }
 
 /// What an entry claims. A feed that gives no date of the last sighting names it now; dates in the
@@ -166,6 +258,13 @@ mod tests {
     use std::io::Write as _;
 
     const NOW: Timestamp = Timestamp(1_787_000_000);
+
+    fn claims_of(snapshot: &Snapshot) -> &Claims {
+        match &snapshot.content {
+            Content::Claims(claims) => claims,
+            other => panic!("no claims: {other:?}"),
+        }
+    }
 
     /// Refreshes a list of names that a server answers with.
     async fn refreshed(status: &str, body: &[u8], history: &History) -> Result<Refresh, String> {
@@ -198,7 +297,7 @@ mod tests {
             panic!("refused")
         };
         assert_eq!(snapshot.report.entries, 2);
-        assert_eq!(snapshot.claims.names.len(), 2);
+        assert_eq!(claims_of(&snapshot).names.len(), 2);
         assert_eq!(snapshot.validators.etag.as_deref(), Some("\"v2\""));
     }
 
@@ -239,7 +338,7 @@ mod tests {
         let outcome = refresh(&source, &fetcher, &previous, NOW, 1).await.unwrap();
         let Refresh::Accepted(snapshot) = outcome else { panic!("unchanged") };
         let mut first_seen = Vec::new();
-        let mut names = snapshot.claims.names.iter();
+        let mut names = claims_of(&snapshot).names.iter();
         while let Some((name, payload)) = names.next() {
             first_seen.push((name.to_string(), NameClaim::read(payload).claim.first_seen.0));
         }

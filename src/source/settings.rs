@@ -7,11 +7,25 @@ use super::feed::{Format, Limits};
 use crate::model::{Category, SourceId, Trust};
 use crate::ports::{FetchLimits, Location};
 
-/// A source of claims.
+/// What a source is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Role {
+    /// It claims something about names, networks or AS numbers.
+    #[default]
+    Claims,
+    /// It says how much names are used.
+    Popularity,
+    /// It is the public suffix list.
+    PublicSuffixes,
+}
+
+/// A source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Source {
     /// Its name.
     pub id: SourceId,
+    /// What it is for.
+    pub role: Role,
     /// Where it is.
     pub location: Location,
     /// How it is written. Compression is recognised and not declared.
@@ -41,6 +55,7 @@ impl Source {
     pub fn new(id: SourceId, location: Location, format: Format, category: Category) -> Self {
         Self {
             id,
+            role: Role::Claims,
             location,
             format,
             member: None,

@@ -17,6 +17,7 @@ mod hosts;
 mod lines;
 mod misp;
 mod networks;
+mod ranks;
 mod reject;
 mod report;
 pub mod rpz;
@@ -26,6 +27,7 @@ mod urls;
 use std::io::BufRead;
 
 pub use csv::{Column, Condition, CsvLayout, SubjectKind, Test};
+pub use ranks::RankLayout;
 pub use reject::{Reason, Reject, neutralised};
 pub use report::{Header, Report};
 
@@ -52,6 +54,8 @@ pub enum Format {
     SpamhausJson,
     /// One MISP warninglist as a JSON document.
     MispWarninglist,
+    /// A popularity list: names with ranks or tiers.
+    Ranks(RankLayout),
 }
 
 impl Format {
@@ -67,6 +71,7 @@ impl Format {
             Self::Networks => "networks",
             Self::SpamhausJson => "spamhaus-json",
             Self::MispWarninglist => "misp-warninglist",
+            Self::Ranks(_) => "ranks",
         }
     }
 }
@@ -87,6 +92,8 @@ pub struct Entry {
     /// The list takes this subject out of itself (`@@||name^`, an RPZ passthru). It never speaks
     /// for other lists.
     pub exception: bool,
+    /// Its rank, or the bound of its tier, in a popularity list.
+    pub rank: Option<u32>,
 }
 
 impl Entry {
@@ -99,6 +106,7 @@ impl Entry {
             last_seen: None,
             category: None,
             exception: false,
+            rank: None,
         }
     }
 }
@@ -208,6 +216,9 @@ pub fn parse(
         Format::Networks => lines::parse(reader, limits, sink, networks::line),
         Format::SpamhausJson => spamhaus::parse(reader, limits, sink),
         Format::MispWarninglist => misp::parse(reader, limits, sink),
+        Format::Ranks(layout) => {
+            lines::parse(reader, limits, sink, |text, tally| ranks::line(*layout, text, tally))
+        }
     }
 }
 
@@ -263,6 +274,7 @@ mod tests {
             Format::Networks,
             Format::SpamhausJson,
             Format::MispWarninglist,
+            Format::Ranks(RankLayout { tier: None }),
         ]
     }
 

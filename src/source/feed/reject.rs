@@ -32,6 +32,9 @@ impl Reject {
 /// Why a line gave no entry.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Reason {
+    /// A popularity list must say how popular.
+    #[error("no rank, and the list has no tier")]
+    RankMissing,
     /// The line is longer than the limit and was skipped.
     #[error("the line is longer than {0} octets")]
     LineTooLong(usize),
