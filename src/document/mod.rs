@@ -13,7 +13,7 @@ use std::cell::RefCell;
 use toml::Spanned;
 use toml::de::DeTable;
 
-pub use table::Table;
+pub use table::{Table, listed};
 pub use value::Value;
 
 use crate::diagnostic::{Diagnostic, Place};

@@ -127,8 +127,8 @@ impl<'d> Table<'d> {
     }
 }
 
-/// Words in a sentence: `a`, `b` and `c`.
-pub(super) fn listed<'a>(words: impl IntoIterator<Item = &'a str>, before_last: &str) -> String {
+/// Words in a sentence: `a`, `b` and `c`, or with another word before the last one.
+pub fn listed<'a>(words: impl IntoIterator<Item = &'a str>, before_last: &str) -> String {
     let words: Vec<String> = words.into_iter().map(|word| format!("`{word}`")).collect();
     match words.split_last() {
         None => "none".to_owned(),
