@@ -14,7 +14,7 @@ pub mod compile;
 pub mod domains;
 mod entry;
 pub mod file;
-mod notice;
+pub mod notice;
 pub mod protect;
 mod suffix;
 
@@ -28,7 +28,7 @@ pub use suffix::Suffixes;
 
 use crate::diagnostic::{Diagnostic, Place};
 use crate::document::Position;
-use crate::model::{Action, Data, GroupSet, Name, Timestamp};
+use crate::model::{Action, Data, GroupSet, Indicator, Name, Timestamp};
 use crate::zone::Mode;
 
 /// What the operator wants.
@@ -101,15 +101,17 @@ impl Policy {
         mark.position.in_file(self.files.get(mark.file as usize).map_or("", |file| file))
     }
 
-    /// Every entry about a name that is in force, in the order of the files. Looks at all of
-    /// them: for explanations, not for queries.
-    pub fn entries_about(&self, name: &Name, now: Timestamp) -> Vec<(&Entry, &Subject)> {
-        let matching = |entry: &Entry| entry.in_force(now);
-        self.entries
-            .iter()
-            .filter(|entry| matching(entry))
+    /// Every entry in force that takes in a name or a network, in the order of the files. Looks
+    /// at all of them: for explanations, not for queries.
+    pub fn entries_about(&self, asked: &Indicator, now: Timestamp) -> Vec<(&Entry, &Subject)> {
+        let in_force = self.entries.iter().filter(|entry| entry.in_force(now));
+        in_force
             .flat_map(|entry| entry.subjects.iter().map(move |subject| (entry, subject)))
-            .filter(|(_, subject)| subject.target.takes_in_name(name.as_ref()))
+            .filter(|(_, subject)| match asked {
+                Indicator::Domain(name) => subject.target.takes_in_name(name.as_ref()),
+                Indicator::Network(network) => subject.target.takes_in_network(*network),
+                Indicator::As(_) => false,
+            })
             .collect()
     }
 }
@@ -274,7 +276,7 @@ mod tests {
             let (_, sets) = Parser::new(text, None, Some(origin.clone())).parse().unwrap();
             let mut names = 0;
             for set in sets.values() {
-                assert!(origin.zone_of(&ZoneName::from(set.name().clone())), "{}", set.name());
+                assert!(origin.zone_of(&set.name().clone()), "{}", set.name());
                 if *set.name() == origin {
                     continue;
                 }
@@ -298,16 +300,19 @@ mod tests {
     fn entries_about_a_name_are_found_for_explanations() {
         let policy = sound(
             "[[block]]\nname = 'bad.example'\nreason = 'first'\n\
-             [[redirect]]\nname = ['x.example', '*.y.example']\nreason = 'second'\n",
+             [[redirect]]\nname = ['x.example', '*.y.example']\n\
+             network = '192.0.2.0/24'\nreason = 'second'\n",
         );
         let reasons = |text: &str| {
-            let about = policy.entries_about(&Name::from_host(text).unwrap(), NOW);
+            let about = policy.entries_about(&Indicator::parse(text).unwrap(), NOW);
             let reasons = about.iter().map(|(entry, _)| entry.reason.as_deref().unwrap());
             reasons.collect::<Vec<_>>()
         };
         assert_eq!(reasons("www.bad.example"), ["first"]);
         assert_eq!(reasons("a.y.example"), ["second"]);
+        assert_eq!(reasons("192.0.2.7"), ["second"]);
         assert_eq!(reasons("y.example"), [""; 0]);
+        assert_eq!(reasons("192.0.2.0/23"), [""; 0]);
     }
 
     #[test]

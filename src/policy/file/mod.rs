@@ -497,4 +497,20 @@ mod tests {
         assert_eq!(mode("192.0.2.129"), Mode::Off);
         assert_eq!(mode("203.0.113.1"), Mode::Enforce);
     }
+    #[test]
+    fn more_names_than_there_is_room_for_are_found_once() {
+        let mut read = |_: &str| Err(io::ErrorKind::NotFound.into());
+        let mut draft = Draft::new(&mut read);
+        let file = draft.add_file("p.toml");
+        let mark = Mark { file, position: crate::document::Position { line: 3, column: 1 } };
+        assert!(draft.count_subjects(SUBJECTS_MAX, mark));
+        assert!(!draft.count_subjects(1, mark));
+        assert!(!draft.count_subjects(1, mark));
+        let findings: Vec<String> = draft.findings.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            findings,
+            ["error: the lists have more than 4000000 names and networks\n  --> p.toml:3:1\n\
+              hint: name long lists as sources in the configuration, where they are streamed"]
+        );
+    }
 }
