@@ -13,7 +13,7 @@ use std::cell::RefCell;
 use toml::Spanned;
 use toml::de::DeTable;
 
-pub use table::Table;
+pub use table::{Table, listed};
 pub use value::Value;
 
 use crate::diagnostic::{Diagnostic, Place};
@@ -79,7 +79,7 @@ impl<'t> Document<'t> {
 
     /// Walks the document's top table.
     pub fn read<T>(&self, body: impl FnOnce(&Table<'_>) -> T) -> T {
-        Table::read(self, self.root.get_ref(), 0, "the file".to_owned(), body)
+        Table::read(self, self.root.get_ref(), 0, ("".into(), false), body)
     }
 
     /// What was found, in order of place.

@@ -1,6 +1,7 @@
 //! A table that knows which of its keys were asked for.
 
 use std::cell::RefCell;
+use std::rc::Rc;
 
 use toml::de::{DeTable, DeValue};
 
@@ -12,20 +13,23 @@ pub struct Table<'d> {
     document: &'d Document<'d>,
     entries: &'d DeTable<'d>,
     offset: usize,
-    title: String,
+    path: Rc<str>,
+    in_array: bool,
     asked: RefCell<Vec<&'static str>>,
 }
 
 impl<'d> Table<'d> {
-    /// Reads a table with `body` and reports the keys that were not asked for.
+    /// Reads a table with `body` and reports the keys that were not asked for. The path is that of
+    /// its header, and empty for the top table.
     pub(super) fn read<T>(
         document: &'d Document<'d>,
         entries: &'d DeTable<'d>,
         offset: usize,
-        title: String,
+        (path, in_array): (Rc<str>, bool),
         body: impl FnOnce(&Table<'d>) -> T,
     ) -> T {
-        let table = Table { document, entries, offset, title, asked: RefCell::default() };
+        let asked = RefCell::default();
+        let table = Table { document, entries, offset, path, in_array, asked };
         let result = body(&table);
         table.report_unknown_keys();
         result
@@ -48,14 +52,20 @@ impl<'d> Table<'d> {
             asked.push(key);
         }
         let value = self.entries.get(key)?;
-        Some(Value { document: self.document, key, value: value.get_ref(), span: value.span() })
+        Some(Value {
+            document: self.document,
+            parent: self.path.clone(),
+            key,
+            value: value.get_ref(),
+            span: value.span(),
+        })
     }
 
     /// The value of a key that has to be there; its absence is a finding.
     pub fn need(&self, key: &'static str) -> Option<Value<'d>> {
         let value = self.get(key);
         if value.is_none() {
-            self.report(Diagnostic::error(format!("{} needs `{key}`", self.title)));
+            self.report(Diagnostic::error(format!("{} needs `{key}`", self.title())));
         }
         value
     }
@@ -75,7 +85,7 @@ impl<'d> Table<'d> {
         let Some(value) = self.get(key) else { return };
         match value.value {
             DeValue::Array(_) => value.items().into_iter().for_each(|item| {
-                item.titled_table(format!("`[[{key}]]`"), &mut body);
+                item.table_in(true, &mut body);
             }),
             _ => value.report(
                 Diagnostic::error(format!("`{key}` is an array of tables"))
@@ -87,8 +97,7 @@ impl<'d> Table<'d> {
     /// Reads each table under a key, in the order of the file: `[key.first]`, `[key.second]`.
     pub fn named(&self, key: &'static str, mut body: impl FnMut(Value<'d>, &Table<'d>)) {
         for value in self.children(key) {
-            let title = format!("`[{key}.{}]`", value.key());
-            value.clone().titled_table(title, |table| body(value, table));
+            value.clone().table(|table| body(value, table));
         }
     }
 
@@ -100,10 +109,12 @@ impl<'d> Table<'d> {
             value.report(Diagnostic::error(format!("`{key}` is a table of tables")));
             return Vec::new();
         };
+        let parent = value.path();
         let mut children: Vec<Value<'d>> = entries
             .iter()
             .map(|(name, child)| Value {
                 document: self.document,
+                parent: parent.clone(),
                 key: name.get_ref(),
                 value: child.get_ref(),
                 span: name.span().start..child.span().end,
@@ -111,6 +122,15 @@ impl<'d> Table<'d> {
             .collect();
         children.sort_by_key(|child| child.span.start);
         children
+    }
+
+    /// The table as people know it.
+    fn title(&self) -> String {
+        match (self.path.is_empty(), self.in_array) {
+            (true, _) => "the file".to_owned(),
+            (false, false) => format!("`[{}]`", self.path),
+            (false, true) => format!("`[[{}]]`", self.path),
+        }
     }
 
     fn report_unknown_keys(&self) {
@@ -121,14 +141,14 @@ impl<'d> Table<'d> {
                 Some(near) => format!("did you mean `{near}`?"),
                 None => format!("known here are {}", listed(asked.iter().copied(), "and")),
             };
-            let message = format!("unknown key `{word}` in {}", self.title);
+            let message = format!("unknown key `{word}` in {}", self.title());
             self.document.report(key.span().start, Diagnostic::error(message).hint(hint));
         }
     }
 }
 
-/// Words in a sentence: `a`, `b` and `c`.
-pub(super) fn listed<'a>(words: impl IntoIterator<Item = &'a str>, before_last: &str) -> String {
+/// Words in a sentence: `a`, `b` and `c`, or with another word before the last one.
+pub fn listed<'a>(words: impl IntoIterator<Item = &'a str>, before_last: &str) -> String {
     let words: Vec<String> = words.into_iter().map(|word| format!("`{word}`")).collect();
     match words.split_last() {
         None => "none".to_owned(),

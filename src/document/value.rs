@@ -1,6 +1,7 @@
 //! A value with its place, read as the type that the reader asks for.
 
 use std::ops::{Range, RangeInclusive};
+use std::rc::Rc;
 
 use toml::de::DeValue;
 use toml::value::Datetime;
@@ -13,6 +14,7 @@ use crate::diagnostic::{Diagnostic, nearest};
 #[derive(Clone)]
 pub struct Value<'d> {
     pub(super) document: &'d Document<'d>,
+    pub(super) parent: Rc<str>,
     pub(super) key: &'d str,
     pub(super) value: &'d DeValue<'d>,
     pub(super) span: Range<usize>,
@@ -61,6 +63,11 @@ impl<'d> Value<'d> {
             DeValue::Boolean(flag) => Some(*flag),
             _ => self.wrong_type("true or false"),
         }
+    }
+
+    /// Whether the value is a whole number, where other types may stand as well.
+    pub fn is_integer(&self) -> bool {
+        matches!(self.value, DeValue::Integer(_))
     }
 
     /// Reads a whole number within a range.
@@ -136,6 +143,7 @@ impl<'d> Value<'d> {
             .iter()
             .map(|element| Value {
                 document: self.document,
+                parent: self.parent.clone(),
                 key: self.key,
                 value: element.get_ref(),
                 span: element.span(),
@@ -145,19 +153,29 @@ impl<'d> Value<'d> {
 
     /// Reads a table.
     pub fn table<T>(&self, body: impl FnOnce(&Table<'d>) -> T) -> Option<T> {
-        self.titled_table(format!("`[{}]`", self.key), body)
+        self.table_in(false, body)
     }
 
-    pub(super) fn titled_table<T>(
+    /// Reads a table that may stand in an array of tables.
+    pub(super) fn table_in<T>(
         &self,
-        title: String,
+        in_array: bool,
         body: impl FnOnce(&Table<'d>) -> T,
     ) -> Option<T> {
         match self.value {
             DeValue::Table(entries) => {
-                Some(Table::read(self.document, entries, self.span.start, title, body))
+                let path = (self.path(), in_array);
+                Some(Table::read(self.document, entries, self.span.start, path, body))
             }
             _ => self.wrong_type("a table"),
+        }
+    }
+
+    /// The key with those of the tables it stands in.
+    pub(super) fn path(&self) -> Rc<str> {
+        match self.parent.is_empty() {
+            true => self.key.into(),
+            false => format!("{}.{}", self.parent, self.key).into(),
         }
     }
 

@@ -208,3 +208,160 @@ impl SortedNames {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Rule, Trigger};
+    use crate::policy::testing::{NOW, load_files, sound};
+    use crate::zone::Serial;
+
+    fn compile(policy: &Policy, now: Timestamp) -> LocalZones {
+        local_zones(policy, now, &Soa::ours(Serial(1)), 7)
+    }
+
+    fn shown(rule: &Rule) -> String {
+        match &rule.trigger {
+            Trigger::QueryName(pattern) => format!("{pattern} {}", rule.action.as_str()),
+            Trigger::AnswerAddress(network) => format!("{network} {}", rule.action.as_str()),
+            other => format!("{other:?}"),
+        }
+    }
+
+    /// Each zone as `name groups mode code: rules`.
+    fn lines(zones: &[PolicyZone]) -> Vec<String> {
+        let line = |zone: &PolicyZone| {
+            let rules: Vec<String> = zone.zone.rules().map(|rule| shown(&rule)).collect();
+            let code = zone.options.extended_error.as_ref().map_or(0, |error| error.code);
+            let (groups, mode) = (zone.options.groups.0, zone.options.mode);
+            format!("{} {groups:b} {mode:?} {code}: {}", zone.name(), rules.join(", "))
+        };
+        zones.iter().map(line).collect()
+    }
+
+    #[test]
+    fn lists_become_zones_in_their_order_split_by_groups_and_mode() {
+        let (policy, _) = load_files(&[(
+            "p.toml",
+            "[group.kids]\nnetworks = '192.0.2.0/25'\n[group.lab]\nnetworks = '192.0.2.128/25'\n\
+             [[redirect]]\nname = 'r.example'\n\
+             [[block]]\nname = ['b.example', 'x.c.example']\n\
+             [[block]]\nname = '*.c.example'\n\
+             [[block]]\nname = 'o.example'\nmode = 'observe'\n\
+             [[block]]\nname = 'off.example'\nmode = 'off'\n\
+             [[block]]\nname = 'k.example'\nscope = 'exact'\ngroups = ['lab', 'kids']\n\
+             [[allow]]\nname = 'a.example'\nnetwork = '198.51.100.0/24'\n\
+             [[allow]]\nname = 'a.a.example'\ngroups = 'kids'\nmode = 'observe'\n",
+        )]);
+        let zones = compile(&policy.unwrap(), NOW).zones;
+        assert_eq!(
+            lines(&zones),
+            [
+                "allow 0 Enforce 15: a.example passthru, *.a.example passthru, \
+                 198.51.100.0/24 passthru",
+                "allow.kids.observe 1 Observe 15: a.a.example passthru, *.a.a.example passthru",
+                "block 0 Enforce 15: b.example nxdomain, *.b.example nxdomain, \
+                 *.c.example nxdomain",
+                "block.observe 0 Observe 15: o.example nxdomain, *.o.example nxdomain",
+                "block.kids.lab 11 Enforce 15: k.example nxdomain",
+                "redirect 0 Enforce 15: r.example nxdomain, *.r.example nxdomain",
+            ]
+        );
+    }
+
+    #[test]
+    fn an_entry_is_left_out_when_it_ends_and_the_next_end_is_known() {
+        let policy = sound(
+            "[[block]]\nname = 'a.example'\nuntil = 2026-11-24\n\
+             [[block]]\nname = 'b.example'\nuntil = 2026-12-01T00:00:00+01:00\n",
+        );
+        let first = Timestamp::parse("2026-11-25").unwrap();
+        let second = Timestamp::parse("2026-11-30T23:00:00Z").unwrap();
+        let rules = |now: Timestamp| {
+            let zones = compile(&policy, now);
+            (zones.zones.iter().map(|zone| zone.zone.len()).sum::<usize>(), zones.next_expiry)
+        };
+        assert_eq!(rules(NOW), (4, Some(first)));
+        assert_eq!(rules(first), (2, Some(second)));
+        assert_eq!(rules(second), (0, None));
+    }
+
+    #[test]
+    fn a_redirect_leads_to_the_walled_garden_if_there_is_one() {
+        let redirect = |garden: &str| {
+            let policy = sound(&format!("[answers]\n{garden}\n[[redirect]]\nname = 'a.example'\n"));
+            lines(&compile(&policy, NOW).zones)
+        };
+        let expected = |action: &str, code: u16| {
+            vec![format!("redirect 0 Enforce {code}: a.example {action}, *.a.example {action}")]
+        };
+        assert_eq!(redirect(""), expected("nxdomain", 15));
+        assert_eq!(redirect("walled_garden.name = 'g.example'"), expected("cname", 4));
+        assert_eq!(redirect("walled_garden.addresses = '192.0.2.80'"), expected("local-data", 4));
+    }
+
+    #[test]
+    fn the_mode_of_the_policy_holds_for_all_zones() {
+        let policy = sound("mode = 'observe'\n[[block]]\nname = 'a.example'\n");
+        assert_eq!(compile(&policy, NOW).zones[0].options.mode, Mode::Observe);
+        assert_eq!(policy.threat_options().mode, Mode::Observe);
+    }
+
+    fn category(text: &str, listed: &[&str]) -> Vec<String> {
+        let (policy, _) = load_files(&[("p.toml", text)]);
+        let policy = policy.unwrap();
+        let mut listed: Vec<Name> = listed.iter().map(|n| Name::from_host(n).unwrap()).collect();
+        listed.sort();
+        let allowed = Allowed::of(&policy, NOW);
+        let zone = category_zone(&policy, 0, &allowed, &Soa::ours(Serial(1)), 7, |push| {
+            listed.iter().for_each(|name| push(name.as_ref()));
+        });
+        lines(&zone.map(|(zone, _)| zone).into_iter().collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn a_category_joins_its_sources_names_and_the_policys_own() {
+        let text = "[category.ads]\nenabled = true\n\
+                    name = ['*.ads.example', 'b.example', 'z.example']\n\
+                    [[allow]]\nname = 'good.b.example'\n";
+        assert_eq!(
+            category(text, &["a.example", "b.example", "x.b.example", "y.ads.example"]),
+            ["category.ads 0 Enforce 17: a.example nxdomain, *.a.example nxdomain, \
+              *.ads.example nxdomain, b.example nxdomain, *.b.example nxdomain, \
+              good.b.example passthru, *.good.b.example passthru, z.example nxdomain, \
+              *.z.example nxdomain"]
+        );
+    }
+
+    #[test]
+    fn a_category_that_is_on_for_nobody_is_no_zone() {
+        assert_eq!(category("[category.ads]\n", &["a.example"]), [""; 0]);
+        assert_eq!(
+            category("[category.ads]\nenabled = true\nmode = 'off'\n", &["a.example"]),
+            [""; 0]
+        );
+        let groups = "[group.kids]\nnetworks = '192.0.2.0/24'\ncategories.ads = true\n\
+                      [category.ads]\naction = 'redirect'\nmode = 'observe'\n";
+        assert_eq!(
+            category(groups, &["a.example"]),
+            ["category.ads 1 Observe 17: a.example nxdomain, *.a.example nxdomain"]
+        );
+    }
+
+    #[test]
+    fn many_groups_still_make_a_zone_name() {
+        let groups: String = (0..64)
+            .map(|i| {
+                format!("[group.a-rather-long-name-of-a-group{i}]\nnetworks = '10.{i}.0.0/16'\n")
+            })
+            .collect();
+        let names: Vec<String> =
+            (0..64).map(|i| format!("'a-rather-long-name-of-a-group{i}'")).collect();
+        let policy = sound(&format!(
+            "{groups}[[block]]\nname = 'a.example'\ngroups = [{}]\n",
+            names.join(", ")
+        ));
+        let zones = compile(&policy, NOW).zones;
+        assert_eq!(zones[0].name().to_string(), "block.groups-ffffffffffffffff");
+    }
+}

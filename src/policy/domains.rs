@@ -182,11 +182,10 @@ impl<'a> DomainZone<'a> {
         let below = self.effect_of(here.allowed, here.listed);
 
         let nothing_new = itself == inherited && below == inherited;
-        if said.listed != (None, None) && nothing_new {
-            match above.allowed {
-                true => self.summary.allowed += 1,
-                false => self.summary.covered += 1,
-            }
+        if said.listed != (None, None) {
+            let allowed = above.allowed || said.allowed == (true, true);
+            self.summary.allowed += usize::from(allowed);
+            self.summary.covered += usize::from(!allowed && nothing_new);
         }
         if nothing_new && (here.allowed, here.listed) == (above.allowed, above.listed) {
             return;
@@ -329,7 +328,7 @@ mod tests {
     #[test]
     fn what_is_allowed_is_copied_in_and_takes_out_what_lies_under_it() {
         let (rules, summary) = shown(
-            &[("bad.test", 0), ("x.good.bad.test", 0), ("x.good.test", 1)],
+            &[("bad.test", 0), ("x.good.bad.test", 0), ("good.test", 1), ("x.good.test", 1)],
             &["good.test", "good.bad.test"],
         );
         assert_eq!(
@@ -343,7 +342,7 @@ mod tests {
                 "*.good.test passthru",
             ]
         );
-        assert_eq!(summary, Summary { given: 3, allowed: 2, ..Summary::default() });
+        assert_eq!(summary, Summary { given: 4, allowed: 3, ..Summary::default() });
     }
 
     #[test]

@@ -93,6 +93,11 @@ impl Target {
             Self::Network(_) => false,
         }
     }
+
+    /// Whether it takes in all addresses of a network.
+    pub fn takes_in_network(&self, asked: Network) -> bool {
+        matches!(self, Self::Network(network) if network.covers(asked))
+    }
 }
 
 /// `name`, `*.name` or a network.

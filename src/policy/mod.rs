@@ -14,7 +14,7 @@ pub mod compile;
 pub mod domains;
 mod entry;
 pub mod file;
-mod notice;
+pub mod notice;
 pub mod protect;
 mod suffix;
 
@@ -28,7 +28,7 @@ pub use suffix::Suffixes;
 
 use crate::diagnostic::{Diagnostic, Place};
 use crate::document::Position;
-use crate::model::{Action, Data, GroupSet, Name, Timestamp};
+use crate::model::{Action, Data, GroupSet, Indicator, Name, Timestamp};
 use crate::zone::Mode;
 
 /// What the operator wants.
@@ -101,15 +101,17 @@ impl Policy {
         mark.position.in_file(self.files.get(mark.file as usize).map_or("", |file| file))
     }
 
-    /// Every entry about a name that is in force, in the order of the files. Looks at all of
-    /// them: for explanations, not for queries.
-    pub fn entries_about(&self, name: &Name, now: Timestamp) -> Vec<(&Entry, &Subject)> {
-        let matching = |entry: &Entry| entry.in_force(now);
-        self.entries
-            .iter()
-            .filter(|entry| matching(entry))
+    /// Every entry in force that takes in a name or a network, in the order of the files. Looks
+    /// at all of them: for explanations, not for queries.
+    pub fn entries_about(&self, asked: &Indicator, now: Timestamp) -> Vec<(&Entry, &Subject)> {
+        let in_force = self.entries.iter().filter(|entry| entry.in_force(now));
+        in_force
             .flat_map(|entry| entry.subjects.iter().map(move |subject| (entry, subject)))
-            .filter(|(_, subject)| subject.target.takes_in_name(name.as_ref()))
+            .filter(|(_, subject)| match asked {
+                Indicator::Domain(name) => subject.target.takes_in_name(name.as_ref()),
+                Indicator::Network(network) => subject.target.takes_in_network(*network),
+                Indicator::As(_) => false,
+            })
             .collect()
     }
 }
@@ -188,4 +190,152 @@ pub fn load(
     check::tidy(&mut findings);
     let sound = !findings.iter().any(Diagnostic::is_error);
     (sound.then_some(policy), findings)
+}
+
+#[cfg(test)]
+mod testing {
+    //! Policies from a few lines of text.
+
+    use super::*;
+
+    /// Seconds of 2026-11-24T00:00:00Z.
+    pub(super) const NOW: Timestamp = Timestamp(1_795_478_400);
+
+    /// Loads policy files and files of names, told apart by their ending.
+    pub(super) fn load_files(files: &[(&str, &str)]) -> (Option<Policy>, String) {
+        let owned = |(file, text): &(&str, &str)| ((*file).to_owned(), (*text).to_owned());
+        let policies: Vec<_> =
+            files.iter().filter(|(file, _)| file.ends_with(".toml")).map(owned).collect();
+        let mut read = |path: &str| match files.iter().find(|(file, _)| *file == path) {
+            Some((_, text)) => Ok((*text).to_owned()),
+            None => Err(std::io::ErrorKind::NotFound.into()),
+        };
+        let (policy, findings) = load(&policies, &mut read, &Suffixes::BuiltIn, NOW);
+        let findings: Vec<String> = findings.iter().map(ToString::to_string).collect();
+        (policy, findings.join("\n"))
+    }
+
+    /// The findings about one policy file, `p.toml`.
+    pub(super) fn findings(text: &str) -> String {
+        load_files(&[("p.toml", text)]).1
+    }
+
+    /// A policy without findings.
+    pub(super) fn sound(text: &str) -> Policy {
+        let (policy, findings) = load_files(&[("p.toml", text)]);
+        assert_eq!(findings, "");
+        policy.unwrap()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::testing::{NOW, load_files, sound};
+    use super::*;
+    use crate::model::NamePattern;
+
+    fn shipped(path: &str) -> String {
+        let root = env!("CARGO_MANIFEST_DIR");
+        std::fs::read_to_string(format!("{root}/{path}")).unwrap()
+    }
+
+    #[test]
+    fn the_shipped_policy_is_without_findings_and_blocks_its_own_test_name() {
+        let files = ["policies/00-default.toml", "policies/categories/bypass.txt"];
+        let texts = files.map(shipped);
+        let (policy, findings) = load_files(&[(files[0], &texts[0]), (files[1], &texts[1])]);
+        assert_eq!(findings, "");
+        let policy = policy.unwrap();
+        assert_eq!((policy.mode, policy.thresholds), (Mode::Enforce, Thresholds::default()));
+        assert!(policy.categories.iter().all(|category| category.applies_to.is_none()));
+        let bypass = &policy.categories[policy.category("bypass").unwrap()];
+        assert!(bypass.subjects.len() >= 50);
+
+        let soa = crate::zone::Soa::ours(crate::zone::Serial(1));
+        let zones = compile::local_zones(&policy, NOW, &soa, 7).zones;
+        let trigger = |text: &str| {
+            let name = Name::from_host(text).unwrap();
+            crate::model::Trigger::QueryName(NamePattern::exact(name))
+        };
+        let action = |text: &str| {
+            let effects = zones.iter().filter_map(|zone| zone.zone.effect(&trigger(text)));
+            effects.map(|effect| effect.action.as_str()).collect::<Vec<_>>()
+        };
+        assert_eq!(action("blocked.sekisho.test"), ["nxdomain"]);
+        assert_eq!(action("redirect.sekisho.test"), ["nxdomain"]);
+        assert_eq!(action("ok.sekisho.test"), [""; 0]);
+    }
+
+    #[test]
+    fn the_shipped_zones_hold_what_they_say() {
+        use hickory_proto::rr::{Name as ZoneName, RData};
+        use hickory_proto::serialize::txt::Parser;
+        for (file, origin) in [("local", "local."), ("protected", "protected.")] {
+            let origin: ZoneName = origin.parse().unwrap();
+            let text = shipped(&format!("zones/{file}.rpz"));
+            let (_, sets) = Parser::new(text, None, Some(origin.clone())).parse().unwrap();
+            let mut names = 0;
+            for set in sets.values() {
+                assert!(origin.zone_of(&set.name().clone()), "{}", set.name());
+                if *set.name() == origin {
+                    continue;
+                }
+                names += 1;
+                let owner = set.name().to_string();
+                let owner = owner.strip_suffix(&format!(".{origin}")).unwrap();
+                let host = Name::from_host(owner.trim_start_matches("*.")).unwrap();
+                assert!(!Suffixes::BuiltIn.is_suffix(host.as_ref()), "{owner}");
+                for record in set.records_without_rrsigs() {
+                    match &record.data {
+                        RData::CNAME(target) => assert_eq!(target.to_string(), "rpz-passthru."),
+                        other => assert_eq!(file, "local", "{other:?}"),
+                    }
+                }
+            }
+            assert!(names >= if file == "local" { 3 } else { 80 }, "{file}: {names}");
+        }
+    }
+
+    #[test]
+    fn entries_about_a_name_are_found_for_explanations() {
+        let policy = sound(
+            "[[block]]\nname = 'bad.example'\nreason = 'first'\n\
+             [[redirect]]\nname = ['x.example', '*.y.example']\n\
+             network = '192.0.2.0/24'\nreason = 'second'\n",
+        );
+        let reasons = |text: &str| {
+            let about = policy.entries_about(&Indicator::parse(text).unwrap(), NOW);
+            let reasons = about.iter().map(|(entry, _)| entry.reason.as_deref().unwrap());
+            reasons.collect::<Vec<_>>()
+        };
+        assert_eq!(reasons("www.bad.example"), ["first"]);
+        assert_eq!(reasons("a.y.example"), ["second"]);
+        assert_eq!(reasons("192.0.2.7"), ["second"]);
+        assert_eq!(reasons("y.example"), [""; 0]);
+        assert_eq!(reasons("192.0.2.0/23"), [""; 0]);
+    }
+
+    #[test]
+    fn a_broken_policy_shows_every_finding_at_once() {
+        let (policy, findings) = load_files(&[
+            (
+                "policies/00-default.toml",
+                "mode = 'enforce'\n[thresholds]\nblock = { on = 15, off = 11 }\n",
+            ),
+            (
+                "policies/10-office.toml",
+                "mode = 'observed'\n\
+                 [thresholds]\nblock = { on = 12, off = 13 }\nredirct = { on = 10 }\n\
+                 [group.kids]\nnetworks = ['192.0.2.1/24', '192.0.2.0/24']\n\
+                 categories = { adlut = true }\n\
+                 [category.adult]\nenabled = 'yes'\n\
+                 [[block]]\nname = ['*.co.uk', 'ex ample.com', 'bad.example']\n\
+                 file = 'names.txt'\nreason = 'unfinished\n\
+                 [[allow]]\nname = 'bad.example'\ngroups = ['kid']\nuntil = 2026-01-01\n",
+            ),
+            ("policies/names.txt", "one.example\ntwo three.example\n"),
+        ]);
+        assert!(policy.is_none());
+        insta::assert_snapshot!(findings);
+    }
 }

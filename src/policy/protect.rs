@@ -141,3 +141,106 @@ fn add(names: &mut BTreeMap<Name, (bool, bool)>, name: Name, (itself, below): (b
     held.0 |= itself;
     held.1 |= below;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Rule;
+    use crate::policy::testing::{NOW, load_files};
+    use crate::zone::{Serial, Soa, ZoneOptions};
+
+    fn name(text: &str) -> Name {
+        Name::from_host(text).unwrap()
+    }
+
+    fn allowed(text: &str) -> Allowed {
+        let (policy, _) = load_files(&[("p.toml", text)]);
+        Allowed::of(&policy.unwrap(), NOW)
+    }
+
+    #[test]
+    fn only_what_holds_for_everyone_now_is_let_through_everywhere() {
+        let allowed = allowed(
+            "[group.kids]\nnetworks = '192.0.2.0/24'\n\
+             [[allow]]\nname = ['a.example', '*.b.example']\nnetwork = '198.51.100.0/24'\n\
+             [[allow]]\nname = 'c.example'\nscope = 'exact'\n\
+             [[allow]]\nname = 'group.example'\ngroups = 'kids'\n\
+             [[allow]]\nname = 'observed.example'\nmode = 'observe'\n\
+             [[allow]]\nname = 'ended.example'\nuntil = 2026-11-01\n\
+             [[block]]\nname = 'blocked.example'\n",
+        );
+        for (asked, through) in [
+            ("a.example", true),
+            ("x.y.a.example", true),
+            ("b.example", false),
+            ("x.b.example", true),
+            ("c.example", true),
+            ("x.c.example", false),
+            ("group.example", false),
+            ("observed.example", false),
+            ("ended.example", false),
+            ("blocked.example", false),
+        ] {
+            assert_eq!(allowed.takes_in_name(name(asked).as_ref()), through, "{asked}");
+        }
+        let net = |text| Network::parse_strict(text).unwrap();
+        assert!(allowed.takes_in_network(net("198.51.100.128/25")));
+        assert!(!allowed.takes_in_network(net("198.51.0.0/16")));
+    }
+
+    #[test]
+    fn a_zone_of_ours_adds_its_exceptions_if_it_speaks_for_everyone() {
+        let mut builder = ZoneBuilder::new(name("protected"), Soa::ours(Serial(1)), 7);
+        for (text, action) in
+            [("time.example", Action::Passthru), ("bad.example", Action::NxDomain)]
+        {
+            for rule in Rule::domain(name(text).as_ref(), &action, 60) {
+                builder.insert(rule);
+            }
+        }
+        let mut zone = PolicyZone { zone: builder.finish().0, options: ZoneOptions::ours() };
+        let lets_through = |zone: &PolicyZone, text: &str| {
+            Allowed::default().and_zone(zone).takes_in_name(name(text).as_ref())
+        };
+        assert!(lets_through(&zone, "x.time.example"));
+        assert!(!lets_through(&zone, "bad.example"));
+        zone.options.mode = Mode::Observe;
+        assert!(!lets_through(&zone, "x.time.example"));
+    }
+
+    #[test]
+    fn a_protected_copy_keeps_serial_and_rules_of_every_kind() {
+        use crate::model::{NamePattern, Trigger};
+        let net = |text| Network::parse_strict(text).unwrap();
+        let mut builder = ZoneBuilder::new(name("threat"), Soa::ours(Serial(9)), 7);
+        let mut insert = |trigger| {
+            builder.insert(Rule { trigger, action: Action::NxDomain, ttl: 30 });
+        };
+        insert(Trigger::NameserverName(NamePattern::exact(name("ns.example"))));
+        insert(Trigger::NameserverAddress(net("203.0.113.7")));
+        insert(Trigger::ClientAddress(net("192.0.2.7")));
+        insert(Trigger::AnswerAddress(net("198.51.100.7")));
+        insert(Trigger::AnswerAddress(net("203.0.113.0/24")));
+        insert(Trigger::QueryName(NamePattern::exact(name("x.good.example"))));
+        let zone = builder.finish().0;
+        let allowed = allowed("[[allow]]\nname = 'good.example'\nnetwork = '198.51.100.0/24'\n");
+        let copy = allowed.protect(&zone, 7);
+        assert_eq!(copy.soa().serial, Serial(9));
+        let shown: Vec<String> = copy
+            .rules()
+            .map(|rule| format!("{:?} {} {}", rule.trigger, rule.action.as_str(), rule.ttl))
+            .collect();
+        assert_eq!(
+            shown,
+            [
+                "ClientAddress(192.0.2.7/32) nxdomain 30",
+                "QueryName(NamePattern { name: good.example., wildcard: false }) passthru 60",
+                "QueryName(NamePattern { name: good.example., wildcard: true }) passthru 60",
+                "AnswerAddress(198.51.100.0/24) passthru 60",
+                "AnswerAddress(203.0.113.0/24) nxdomain 30",
+                "NameserverName(NamePattern { name: ns.example., wildcard: false }) nxdomain 30",
+                "NameserverAddress(203.0.113.7/32) nxdomain 30",
+            ]
+        );
+    }
+}

@@ -206,3 +206,126 @@ fn points(mban: i32) -> String {
     let text = format!("{sign}{}.{:02}", mban / 100, mban % 100);
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::policy::testing::{findings, load_files, sound};
+
+    #[test]
+    fn thresholds_that_contradict_each_other_are_found() {
+        assert_eq!(
+            findings("[thresholds]\nblock = { on = 15, off = 15.5 }\n"),
+            "error: `block` begins at 15 points and ends below 15.5\n  --> p.toml:2:9\n\
+             hint: `off` is at most `on`; the gap keeps a verdict from flapping"
+        );
+        assert_eq!(
+            findings("[thresholds]\nblock = { on = 9, off = 5 }\nredirect = { on = 10 }\n"),
+            "error: `block` begins at 9 points, below `redirect` at 10\n  --> p.toml:2:9\n\
+             hint: a stronger action needs at least as many points\n\
+             error: `block` ends at 5 points, below `redirect` at 7\n  --> p.toml:2:9\n\
+             hint: a stronger action needs at least as many points"
+        );
+        assert_eq!(
+            findings("[thresholds.monitor]\non = 12\noff = -3.25\n"),
+            "error: `redirect` begins at 10 points, below `monitor` at 12\n  --> p.toml:1:1\n\
+             hint: a stronger action needs at least as many points"
+        );
+    }
+
+    #[test]
+    fn a_block_of_a_public_suffix_needs_force_with_a_reason_and_an_owner() {
+        let entry = |lines: &str| findings(&format!("[[block]]\n{lines}\n"));
+        let hint = "hint: write the exact names, or add `force = true` with a reason and an owner";
+        for (name, what) in [
+            ("*.co.uk", "covers a public suffix"),
+            ("github.io", "covers a public suffix"),
+            ("zip", "covers a whole top-level domain"),
+        ] {
+            assert_eq!(
+                entry(&format!("name = '{name}'")),
+                format!("error: `{name}` {what}\n  --> p.toml:2:8\n{hint}")
+            );
+        }
+        for network in ["10.0.0.0/8", "2001:db8::/31"] {
+            assert_eq!(
+                entry(&format!("network = '{network}'")),
+                format!("error: `{network}` is a very wide network\n  --> p.toml:2:11\n{hint}")
+            );
+        }
+        assert_eq!(entry("name = 'github.io'\nscope = 'exact'"), "");
+        assert_eq!(
+            entry("name = 'zip'\nforce = true\nreason = 'x'"),
+            "error: `force` needs a reason and an owner\n  --> p.toml:1:1\n\
+             hint: add `reason` and `owner`, so that people know whom to ask"
+        );
+        assert_eq!(entry("name = 'zip'\nforce = true\nreason = 'x'\nowner = 'amy'"), "");
+        assert_eq!(
+            entry("name = 'bad.example'\nforce = true"),
+            "warning: `force` has no effect: nothing here needs it\n  --> p.toml:1:1\n\
+             hint: leave it out"
+        );
+        assert_eq!(
+            findings("[category.x]\nname = 'com'\n"),
+            "error: `com` covers a whole top-level domain\n  --> p.toml:2:8\n\
+             hint: write the exact names"
+        );
+    }
+
+    #[test]
+    fn letting_a_whole_suffix_through_is_worth_a_warning() {
+        let (policy, found) = load_files(&[("p.toml", "[[allow]]\nname = ['de', 'a.de']\n")]);
+        assert!(policy.is_some());
+        assert_eq!(
+            found,
+            "warning: `de` covers a whole top-level domain, and all of it is let through\n  \
+             --> p.toml:2:9\nhint: allow the exact names that are needed\n\
+             warning: `a.de` is already allowed by `de` at p.toml:2:9\n  --> p.toml:2:15"
+        );
+    }
+
+    #[test]
+    fn an_entry_that_has_ended_is_found() {
+        assert_eq!(
+            findings("[[block]]\nname = 'a.example'\nuntil = 2026-11-23\n"),
+            "warning: the entry ended at 2026-11-24T00:00:00Z\n  --> p.toml:1:1\n\
+             hint: remove it, or renew it"
+        );
+        sound("[[block]]\nname = 'a.example'\nuntil = 2026-11-24\n");
+    }
+
+    #[test]
+    fn networks_of_groups_that_overlap_are_found() {
+        assert_eq!(
+            findings(
+                "[group.lab]\nnetworks = '192.0.2.128/25'\n\
+                 [group.office]\nnetworks = ['192.0.2.0/24', '192.0.2.1']\n"
+            ),
+            "warning: `192.0.2.128/25` of the group `lab` lies in `192.0.2.0/24` of the group \
+             `office`, at p.toml:4:13\n  --> p.toml:2:12\n\
+             hint: a client there is in both `lab` and `office`\n\
+             warning: `192.0.2.1` lies in `192.0.2.0/24` of the same group, at p.toml:4:13\n  \
+             --> p.toml:4:29"
+        );
+    }
+
+    #[test]
+    fn groups_that_do_nothing_are_found() {
+        assert_eq!(
+            findings("[group.lab]\n"),
+            "warning: no client is in the group `lab`\n  --> p.toml:1:8\nhint: add `networks`"
+        );
+        assert_eq!(
+            findings("[group.lab]\nnetworks = '192.0.2.0/24'\n[category.ads]\ngroups = 'lab'\n"),
+            "warning: the groups of `ads` have no effect while it is off\n  --> p.toml:3:11\n\
+             hint: add `enabled = true`, or switch it on in the groups themselves"
+        );
+    }
+
+    #[test]
+    fn a_thousand_findings_are_cut_short_and_stay_errors() {
+        let text: String = (0..1000).map(|i| format!("key{i} = 1\n")).collect();
+        let (policy, found) = load_files(&[("p.toml", &text)]);
+        assert!(policy.is_none());
+        assert!(found.ends_with("error: 500 more findings, of which 500 are errors"), "{found}");
+    }
+}

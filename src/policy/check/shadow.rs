@@ -151,3 +151,95 @@ fn reaches(wide: &Target, narrow: &Target) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::policy::testing::{findings, load_files};
+
+    #[test]
+    fn what_an_earlier_list_takes_in_can_never_match() {
+        assert_eq!(
+            findings(
+                "[[allow]]\nname = 'good.example'\n\
+                 [[block]]\nname = ['x.good.example', 'bad.example']\n\
+                 [[redirect]]\nname = 'bad.example'\nscope = 'exact'\n"
+            ),
+            "warning: `x.good.example` is never blocked: `good.example` is allowed at p.toml:2:8\n  \
+             --> p.toml:4:9\n\
+             warning: `bad.example` is never redirected: `bad.example` is blocked at p.toml:4:27\n  \
+             --> p.toml:6:8"
+        );
+    }
+
+    #[test]
+    fn what_the_same_list_says_twice_is_found_even_across_files() {
+        let (policy, found) = load_files(&[
+            ("0.toml", "[[block]]\nname = 'bad.example'\nnetwork = '192.0.2.0/24'\n"),
+            (
+                "1.toml",
+                "[[block]]\nname = ['bad.example', '*.bad.example']\nnetwork = '192.0.2.7'\n",
+            ),
+        ]);
+        assert!(policy.is_some());
+        assert_eq!(
+            found,
+            "warning: `bad.example` is already blocked by `bad.example` at 0.toml:2:8\n  \
+             --> 1.toml:2:9\n\
+             warning: `*.bad.example` is already blocked by `bad.example` at 0.toml:2:8\n  \
+             --> 1.toml:2:24\n\
+             warning: `192.0.2.7` is already blocked by `192.0.2.0/24` at 0.toml:3:11\n  \
+             --> 1.toml:3:11"
+        );
+    }
+
+    #[test]
+    fn what_only_seems_to_be_covered_is_no_finding() {
+        let groups = "[group.kids]\nnetworks = '192.0.2.0/25'\n\
+                      [group.lab]\nnetworks = '192.0.2.128/25'\n";
+        for (first, second) in [
+            // A group's exception is not everybody's, and another group's is not this one's.
+            ("[[allow]]\nname = 'a.example'\ngroups = 'kids'", "[[block]]\nname = 'a.example'"),
+            (
+                "[[allow]]\nname = 'a.example'\ngroups = 'kids'",
+                "[[block]]\nname = 'a.example'\ngroups = 'lab'",
+            ),
+            // An exception that ends leaves the block in force.
+            ("[[allow]]\nname = 'a.example'\nuntil = 2027-01-01", "[[block]]\nname = 'a.example'"),
+            // A rule that only observes does not decide.
+            ("[[allow]]\nname = 'a.example'\nmode = 'observe'", "[[block]]\nname = 'a.example'"),
+            // Less than all of it is covered.
+            ("[[allow]]\nname = 'a.example'\nscope = 'exact'", "[[block]]\nname = 'a.example'"),
+            ("[[allow]]\nname = '*.a.example'", "[[block]]\nname = 'a.example'"),
+            ("[[allow]]\nname = 'x.a.example'", "[[block]]\nname = 'a.example'"),
+            ("[[allow]]\nnetwork = '192.0.2.0/25'", "[[block]]\nnetwork = '192.0.2.0/24'"),
+            // The later list is the weaker one.
+            ("[[block]]\nname = 'x.a.example'", "[[redirect]]\nname = 'a.example'"),
+        ] {
+            assert_eq!(findings(&format!("{groups}{first}\n{second}\n")), "", "{first}\n{second}");
+        }
+    }
+
+    #[test]
+    fn of_two_terms_the_shorter_is_the_idle_one() {
+        assert_eq!(
+            findings(
+                "[[block]]\nname = 'a.example'\nuntil = 2027-01-01\n[[block]]\nname = 'a.example'\n"
+            ),
+            "warning: `a.example` is already blocked by `a.example` at p.toml:5:8\n  --> p.toml:2:8"
+        );
+    }
+
+    #[test]
+    fn a_file_of_names_that_repeats_itself_is_one_finding() {
+        let (policy, found) = load_files(&[
+            ("p.toml", "[[block]]\nfile = 'n.txt'\n"),
+            ("n.txt", "a.example\na.example\nx.a.example\nb.example\n"),
+        ]);
+        assert!(policy.is_some());
+        assert_eq!(
+            found,
+            "warning: `a.example` is already blocked by `a.example` at n.txt:1:1\n  --> n.txt:2:1\n\
+             hint: 1 more names of this file are likewise covered"
+        );
+    }
+}

@@ -17,7 +17,7 @@ use super::{
     WalledGarden,
 };
 use crate::diagnostic::{Diagnostic, nearest};
-use crate::document::Document;
+use crate::document::{Document, listed};
 use crate::model::group::GROUPS_MAX;
 use crate::model::{Action, GroupSet};
 use crate::zone::Mode;
@@ -233,9 +233,11 @@ impl<'r> Draft<'r> {
         let mut entries = std::mem::take(&mut self.entries);
         for (entry, references) in &mut entries {
             entry.groups = self.group_set(references, &groups);
+            // An entry for groups that are all unknown would otherwise hold for everyone.
+            if entry.groups.is_empty() && !references.is_empty() {
+                entry.mode = Mode::Off;
+            }
         }
-        // An entry for groups that are all unknown would otherwise hold for everyone.
-        entries.retain(|(entry, references)| references.is_empty() || !entry.groups.is_empty());
 
         let mut categories_read = std::mem::take(&mut self.categories);
         for (category, references) in &mut categories_read {
@@ -299,7 +301,7 @@ impl<'r> Draft<'r> {
         if groups.len() + absent.len() > GROUPS_MAX {
             self.findings.push(
                 Diagnostic::error(format!(
-                    "{} groups and {} different ways to switch categories off are more than \
+                    "{} groups and {} sets of groups without a category are more than \
                      {GROUPS_MAX} in all",
                     groups.len(),
                     absent.len()
@@ -325,11 +327,190 @@ impl<'r> Draft<'r> {
         if found.is_none() {
             let hint = match nearest(&reference.name, known.iter().map(String::as_str)) {
                 Some(near) => format!("did you mean `{near}`?"),
-                None => format!("add `[{what}.{}]` to a policy file", reference.name),
+                None if known.is_empty() => {
+                    format!("add `[{what}.{}]` to a policy file", reference.name)
+                }
+                None => format!("known are {}", listed(known.iter().map(String::as_str), "and")),
             };
             let message = format!("there is no {what} `{}`", reference.name);
             self.report(reference.mark, Diagnostic::error(message).hint(hint));
         }
         found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::testing::{findings, load_files, sound};
+
+    #[test]
+    fn later_files_override_what_is_single_and_add_to_lists() {
+        let (policy, findings) = load_files(&[
+            ("p/10-office.toml", "mode = 'enforce'\n[group.a]\nnetworks = '192.0.2.0/25'\n"),
+            ("p/00-default.toml", "mode = 'observe'\n[group.a]\nnetworks = '198.51.100.0/24'\n"),
+        ]);
+        let policy = policy.unwrap();
+        assert_eq!((findings.as_str(), policy.mode), ("", Mode::Enforce));
+        let networks: Vec<String> =
+            policy.groups[0].networks.iter().map(|(network, _)| network.to_string()).collect();
+        assert_eq!(networks, ["198.51.100.0/24", "192.0.2.0/25"]);
+        assert_eq!(
+            policy.place(policy.groups[0].networks[1].1).to_string(),
+            "p/10-office.toml:3:12"
+        );
+    }
+
+    #[test]
+    fn files_of_names_stand_beside_the_policy_and_are_told_to_the_watcher() {
+        let (policy, findings) = load_files(&[
+            ("p/00.toml", "[[block]]\nname = 'x.example'\nfile = 'names/bad.txt'\n"),
+            ("p/names/bad.txt", "bad.example\n*.worse.example\n"),
+        ]);
+        let policy = policy.unwrap();
+        assert_eq!(findings, "");
+        let subjects = &policy.entries[0].subjects;
+        assert_eq!(subjects.len(), 3);
+        assert_eq!(policy.place(subjects[2].mark).to_string(), "p/names/bad.txt:2:1");
+        let files: Vec<&str> = policy.files().iter().map(|file| &**file).collect();
+        assert_eq!(files, ["p/00.toml", "p/names/bad.txt"]);
+    }
+
+    #[test]
+    fn a_file_of_names_that_is_missing_or_too_large_is_found() {
+        assert_eq!(
+            findings("[[block]]\nfile = 'gone.txt'\n"),
+            "error: cannot read the names in gone.txt: entity not found\n  --> p.toml:2:8"
+        );
+        let large = "#".repeat(NAMES_FILE_OCTETS_MAX + 1);
+        let (policy, found) =
+            load_files(&[("p.toml", "[[block]]\nfile = 'l.txt'\n"), ("l.txt", &large)]);
+        assert!(policy.is_none());
+        assert_eq!(found, "error: l.txt has more than 67108864 octets\n  --> p.toml:2:8");
+    }
+
+    #[test]
+    fn a_policy_file_that_is_too_large_is_not_read() {
+        let found = findings(&"#".repeat(POLICY_FILE_OCTETS_MAX + 1));
+        assert_eq!(
+            found,
+            "error: p.toml has more than 16777216 octets\n\
+             hint: put long lists into a file of names, and refer to it with `file`"
+        );
+    }
+
+    #[test]
+    fn groups_and_categories_that_do_not_exist_are_found() {
+        let text = "[group.kids]\nnetworks = '192.0.2.0/24'\ncategories = { adlt = true }\n\
+                    [category.adult]\n[[block]]\nname = 'a.example'\ngroups = ['kid', 'x']\n";
+        assert_eq!(
+            findings(text),
+            "error: there is no category `adlt`\n  --> p.toml:3:16\nhint: did you mean `adult`?\n\
+             error: there is no group `kid`\n  --> p.toml:7:11\nhint: did you mean `kids`?\n\
+             error: there is no group `x`\n  --> p.toml:7:18\nhint: known are `kids`"
+        );
+        assert_eq!(
+            findings("[[block]]\nname = 'a.example'\ngroups = 'kids'\n"),
+            "error: there is no group `kids`\n  --> p.toml:3:10\n\
+             hint: add `[group.kids]` to a policy file"
+        );
+    }
+
+    #[test]
+    fn more_groups_or_categories_than_there_is_room_for_are_found() {
+        let groups: String =
+            (0..65).map(|i| format!("[group.g{i}]\nnetworks = '10.0.{i}.0/24'\n")).collect();
+        assert_eq!(findings(&groups), "error: there are more than 64 groups\n  --> p.toml:129:8");
+        let categories: String = (0..65).map(|i| format!("[category.c{i}]\n")).collect();
+        assert_eq!(
+            findings(&categories),
+            "error: there are more than 64 categories\n  --> p.toml:65:11"
+        );
+        let mut full: String = (0..64)
+            .map(|i| format!("[group.g{i}]\nnetworks = '10.0.{i}.0/24'\ncategories.c = false\n"))
+            .collect();
+        full.push_str("[category.c]\nenabled = true\n");
+        assert_eq!(
+            findings(&full),
+            "error: 64 groups and 1 sets of groups without a category are more than 64 in all\nhint: switch categories off for the same groups, or use fewer groups"
+        );
+    }
+
+    #[test]
+    fn an_entry_whose_groups_do_not_exist_never_becomes_everyones() {
+        let mut read = |_: &str| Err(io::ErrorKind::NotFound.into());
+        let text = "[[allow]]\nname = 'a.example'\ngroups = 'gone'\n".to_owned();
+        let (policy, findings) = super::read(&[("p.toml".to_owned(), text)], &mut read);
+        assert_eq!((policy.entries[0].mode, findings.len()), (Mode::Off, 1));
+    }
+
+    #[test]
+    fn switches_of_categories_come_out_for_every_client() {
+        let policy = sound(
+            "[group.kids]\nnetworks = '192.0.2.0/24'\ncategories = { adult = true, ads = false }\n\
+             [group.lab]\nnetworks = '198.51.100.0/24'\ncategories = { games = false }\n\
+             [category.ads]\nenabled = true\n\
+             [category.adult]\n\
+             [category.bypass]\n\
+             [category.games]\nenabled = true\ngroups = ['kids', 'lab']\n\
+             [category.spam]\nenabled = true\n",
+        );
+        let on = |client: &str| {
+            let groups = policy.clients.groups_of(client.parse().unwrap());
+            let applies = |category: &&PolicyCategory| {
+                category.applies_to.is_some_and(|bound| bound.applies_to(groups))
+            };
+            let on: Vec<&str> =
+                policy.categories.iter().filter(applies).map(|c| c.name.as_str()).collect();
+            on.join(" ")
+        };
+        assert_eq!(on("192.0.2.7"), "adult games spam");
+        assert_eq!(on("198.51.100.7"), "ads spam");
+        assert_eq!(on("203.0.113.7"), "ads spam");
+        assert_eq!(on("2001:db8::7"), "ads spam");
+    }
+
+    #[test]
+    fn on_is_stronger_than_off_for_a_client_in_two_groups() {
+        let (policy, _) = load_files(&[(
+            "p.toml",
+            "[group.office]\nnetworks = '192.0.2.0/24'\ncategories = { ads = false }\n\
+             [group.kids]\nnetworks = '192.0.2.128/25'\ncategories = { ads = true }\n\
+             [category.ads]\nenabled = true\n",
+        )]);
+        let policy = policy.unwrap();
+        let bound = policy.categories[0].applies_to.unwrap();
+        let on = |client: &str| bound.applies_to(policy.clients.groups_of(client.parse().unwrap()));
+        assert_eq!([on("192.0.2.1"), on("192.0.2.129"), on("198.51.100.1")], [false, true, true]);
+    }
+
+    #[test]
+    fn the_mildest_group_decides_the_mode_of_a_client() {
+        let (policy, _) = load_files(&[(
+            "p.toml",
+            "[group.office]\nnetworks = '192.0.2.0/24'\n\
+             [group.lab]\nnetworks = '192.0.2.128/25'\nmode = 'off'\n",
+        )]);
+        let policy = policy.unwrap();
+        let mode = |client: &str| policy.mode_of(policy.clients.groups_of(client.parse().unwrap()));
+        assert_eq!(mode("192.0.2.1"), Mode::Enforce);
+        assert_eq!(mode("192.0.2.129"), Mode::Off);
+        assert_eq!(mode("203.0.113.1"), Mode::Enforce);
+    }
+    #[test]
+    fn more_names_than_there_is_room_for_are_found_once() {
+        let mut read = |_: &str| Err(io::ErrorKind::NotFound.into());
+        let mut draft = Draft::new(&mut read);
+        let file = draft.add_file("p.toml");
+        let mark = Mark { file, position: crate::document::Position { line: 3, column: 1 } };
+        assert!(draft.count_subjects(SUBJECTS_MAX, mark));
+        assert!(!draft.count_subjects(1, mark));
+        assert!(!draft.count_subjects(1, mark));
+        let findings: Vec<String> = draft.findings.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            findings,
+            ["error: the lists have more than 4000000 names and networks\n  --> p.toml:3:1\n\
+              hint: name long lists as sources in the configuration, where they are streamed"]
+        );
     }
 }

@@ -81,7 +81,7 @@ pub(super) fn name(text: &str, scope: Reach) -> Result<Target, Diagnostic> {
         let finding = Diagnostic::error(format!("the name `{text}` is refused: {error}"));
         match error {
             NameError::NumericTopLabel => finding.hint("write an address as `network`"),
-            NameError::BadCharacter('/') => {
+            NameError::BadCharacter('/' | ':') => {
                 finding.hint("a name is not a URL: leave out the scheme and the path")
             }
             NameError::BadCharacter('*') => {
@@ -151,7 +151,8 @@ mod tests {
                  length\n  --> n.txt:4:1\nhint: write `192.0.2.0/24`, or `192.0.2.1` for the one \
                  address",
                 "error: the name `http://x.example/` is refused: the character ':' cannot stand \
-                 in a host name\n  --> n.txt:5:1"
+                 in a host name\n  --> n.txt:5:1\nhint: a name is not a URL: leave out the scheme and \
+                 the path"
             ]
         );
     }

@@ -339,3 +339,232 @@ fn until(value: &Value<'_>) -> Option<Timestamp> {
     }
     time
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::testing::{findings, load_files, sound};
+
+    #[test]
+    fn everything_that_may_stand_in_a_file_is_read() {
+        let policy = sound(
+            r#"
+            version = 1
+            mode = "observe"
+            [thresholds]
+            block = { on = 20.25, off = 12 }
+            monitor = { off = -5 }
+            [answers]
+            block = "nodata"
+            walled_garden = { addresses = ["2001:db8::80", "192.0.2.80"] }
+            [zones]
+            threat = "observe"
+            operator = "off"
+            [notice]
+            organisation = "Example"
+            contact = "noc@example.org"
+            blocked = "b"
+            redirected = "r"
+            filtered = "f"
+            [group.kids]
+            networks = ["192.0.2.128/25"]
+            mode = "enforce"
+            categories = { adult = true }
+            [category.adult]
+            action = "redirect"
+            mode = "observe"
+            name = "adult.example"
+            [[block]]
+            name = ["bad.example", "*.worse.example"]
+            network = "198.51.100.0/24"
+            reason = "ticket 42"
+            owner = "amy"
+            until = 2026-12-31
+            groups = "kids"
+            mode = "observe"
+            "#,
+        );
+        assert_eq!(
+            (policy.mode, policy.threat_mode, policy.operator_mode),
+            (Mode::Observe, Mode::Observe, Mode::Off)
+        );
+        let t = policy.thresholds;
+        assert_eq!((t.block.on_mban, t.block.off_mban), (2025, 1200));
+        assert_eq!((t.redirect.on_mban, t.monitor.off_mban), (1000, -500));
+        assert_eq!(policy.block_action, Action::NoData);
+        let Action::Data(garden) = policy.redirect_action() else { panic!("{policy:?}") };
+        assert_eq!(garden.iter().map(|set| set.rtype).collect::<Vec<_>>(), [TYPE_A, TYPE_AAAA]);
+        assert_eq!(policy.notice.contact.as_deref(), Some("noc@example.org"));
+        let entry = &policy.entries[0];
+        assert_eq!((entry.groups, entry.mode), (GroupSet::of(0), Mode::Observe));
+        assert_eq!(entry.until.unwrap().to_string(), "2027-01-01T00:00:00Z");
+        assert_eq!(
+            (entry.reason.as_deref(), entry.owner.as_deref()),
+            (Some("ticket 42"), Some("amy"))
+        );
+        let subjects: Vec<String> = entry.subjects.iter().map(|s| s.target.to_string()).collect();
+        assert_eq!(subjects, ["bad.example", "*.worse.example", "198.51.100.0/24"]);
+        assert_eq!(policy.categories[0].action, List::Redirect);
+    }
+
+    #[test]
+    fn keys_words_and_types_that_are_wrong_are_found() {
+        for (text, finding) in [
+            (
+                "mod = 'off'\n",
+                "error: unknown key `mod` in the file\n  --> p.toml:1:1\nhint: did you mean `mode`?",
+            ),
+            (
+                "mode = 'enforced'\n",
+                "error: `mode` cannot be `enforced`\n  --> p.toml:1:8\n\
+                 hint: did you mean `enforce`?",
+            ),
+            (
+                "version = 2\n",
+                "error: this program reads version 1 of policy files\n  --> p.toml:1:11",
+            ),
+            (
+                "[thresholds]\nblock = { on = 15.001 }\n",
+                "error: `on` cannot be 15.001\n  --> p.toml:2:16\n\
+                 hint: a number from -60 to 60 with at most two decimals",
+            ),
+            (
+                "[thresholds]\nblock = 15\n",
+                "error: `block` takes a table, and this is an integer\n  --> p.toml:2:9",
+            ),
+            (
+                "[block]\nname = 'a.example'\n",
+                "error: `block` is an array of tables\n  --> p.toml:1:1\nhint: write `[[block]]`",
+            ),
+            (
+                "[notice]\nblocked = 1\n",
+                "error: `blocked` takes a string, and this is an integer\n  --> p.toml:2:11",
+            ),
+            (
+                "[[allow]]\nname = 'a.example'\nforce = true\n",
+                "error: unknown key `force` in `[[allow]]`\n  --> p.toml:3:1\n\
+                 hint: known here are `scope`, `name`, `network`, `file`, `reason`, `owner`, \
+                 `until`, `mode` and `groups`",
+            ),
+            (
+                "[[block]]\nreason = 'x'\n",
+                "error: the entry is about nothing\n  --> p.toml:1:1\n\
+                 hint: add `name`, `network` or `file`",
+            ),
+        ] {
+            assert_eq!(findings(text), finding, "{text}");
+        }
+        let long = findings(&format!("[notice]\nblocked = '{}'\n", "x".repeat(201)));
+        assert_eq!(
+            long,
+            "error: `blocked` is longer than 200 octets\n  --> p.toml:2:11\nhint: it has 201"
+        );
+    }
+
+    #[test]
+    fn names_networks_and_dates_that_are_wrong_are_found() {
+        let entry = |line: &str| findings(&format!("[[block]]\n{line}\n"));
+        for (line, finding) in [
+            (
+                "name = 'a b.example'",
+                "error: the name `a b.example` is refused: the character ' ' cannot stand in a \
+                 host name\n  --> p.toml:2:8",
+            ),
+            (
+                "name = 'https://a.example/'",
+                "error: the name `https://a.example/` is refused: the character ':' cannot stand \
+                 in a host name\n  --> p.toml:2:8\n\
+                 hint: a name is not a URL: leave out the scheme and the path",
+            ),
+            (
+                "name = 'a.*.example'",
+                "error: the name `a.*.example` is refused: the character '*' cannot stand in a \
+                 host name\n  --> p.toml:2:8\n\
+                 hint: `*` can only stand for the whole first label, as in `*.example.com`",
+            ),
+            (
+                "name = '192.0.2.1'",
+                "error: the name `192.0.2.1` is refused: the last label is a number\n  \
+                 --> p.toml:2:8\nhint: write an address as `network`",
+            ),
+            (
+                "name = 'xn--\u{fffd}.example'",
+                "error: the name `xn--\u{fffd}.example` is refused: not a valid internationalised \
+                 name\n  --> p.toml:2:8",
+            ),
+            (
+                "network = ['192.0.2.0/24', '192.0.2.1/24']",
+                "error: the network `192.0.2.1/24` is refused: bits are set beyond the prefix \
+                 length\n  --> p.toml:2:28\n\
+                 hint: write `192.0.2.0/24`, or `192.0.2.1` for the one address",
+            ),
+            (
+                "network = 'x'",
+                "error: the network `x` is refused: not an address or prefix\n  --> p.toml:2:11\n\
+                 hint: an address, or an address and a prefix length: `192.0.2.0/24`",
+            ),
+            (
+                "name = '*.a.example'\nscope = 'exact'",
+                "error: a name that starts with `*.` has no scope\n  --> p.toml:3:9\n\
+                 hint: `*.name` is all names below; leave `scope` out, or leave `*.` out",
+            ),
+            (
+                "name = 'a.example'\nuntil = '2027-01-01'",
+                "error: `until` takes a date, and this is a string\n  --> p.toml:3:9",
+            ),
+            (
+                "name = 'a.example'\nuntil = 2027-01-01T12:00:00",
+                "error: `until` needs an offset from UTC\n  --> p.toml:3:9\n\
+                 hint: write `2027-01-01T12:00:00Z`, or a date alone for the whole day",
+            ),
+            (
+                "name = 'a.example'\nuntil = 2200-01-01",
+                "error: `until` is not a date until 2106\n  --> p.toml:3:9\n\
+                 hint: write it as in `until = 2027-03-31`",
+            ),
+        ] {
+            assert_eq!(entry(line), finding, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_walled_garden_that_is_wrong_is_found() {
+        let garden = |text: &str| findings(&format!("[answers]\nwalled_garden = {text}\n"));
+        assert_eq!(
+            garden("{ name = 'g.example', addresses = '192.0.2.1' }"),
+            "error: a walled garden has either addresses or a name\n  --> p.toml:2:17\n\
+             hint: answers carry the addresses, or an alias to the name"
+        );
+        assert_eq!(
+            garden("{ addresses = ['x'] }"),
+            "error: `x` is not an address\n  --> p.toml:2:32"
+        );
+        let many: Vec<String> = (0..17).map(|i| format!("'192.0.2.{i}'")).collect();
+        assert_eq!(
+            garden(&format!("{{ addresses = [{}] }}", many.join(", "))),
+            "error: a walled garden has at most 16 addresses\n  --> p.toml:2:32"
+        );
+    }
+
+    #[test]
+    fn names_of_groups_and_categories_that_cannot_be_are_found() {
+        assert_eq!(
+            findings("[group.Kids]\nnetworks = '192.0.2.0/24'\n"),
+            "error: a group cannot be called `Kids`\n  --> p.toml:1:8\n\
+             hint: 1 to 32 small letters, digits and hyphens, with no hyphen at either end"
+        );
+        assert_eq!(
+            findings("[category.observe]\n"),
+            "error: a category cannot be called `observe`, which is a mode\n  --> p.toml:1:11"
+        );
+    }
+
+    #[test]
+    fn the_walled_garden_of_an_earlier_file_can_be_taken_back() {
+        let (policy, findings) = load_files(&[
+            ("0.toml", "[answers]\nwalled_garden = { name = 'g.example' }\n"),
+            ("1.toml", "[answers]\nwalled_garden = {}\n"),
+        ]);
+        assert_eq!((findings.as_str(), policy.unwrap().walled_garden), ("", None));
+    }
+}
