@@ -89,7 +89,7 @@ impl Generations {
     }
 
     fn zone_path(&self, origin: &Origin) -> PathBuf {
-        self.directory.join(format!("{}.zone", origin.name()))
+        self.directory.join(format!("{}.zone", origin.label()))
     }
 
     /// Keeps a zone and gives it back as it lies in the file.

@@ -1,11 +1,9 @@
 //! `sekisho check`.
 
-use std::path::{Path, PathBuf};
-
 use super::args::{Arguments, Check};
 use super::{Failure, print, print_json, read_configuration, render};
 use crate::daemon::clock::SystemClock;
-use crate::daemon::local::{self, Places};
+use crate::daemon::local;
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::model::time::Clock as _;
 
@@ -18,30 +16,26 @@ pub fn run(arguments: &Arguments, check: &Check) -> Result<(), Failure> {
         let (config, found) = read_configuration(arguments)?;
         findings.extend(found);
         if let Some(config) = config {
-            let local = local::read(&Places::of(&config), 0, now);
-            findings.extend(local.findings_with(&config));
-            checked.push(format!("{} and {}", config.policies_directory.display(), config.zones_directory.display()));
+            findings.extend(local::read(&config, 0, now).findings);
+            checked.push(format!(
+                "{} and {}",
+                config.policies_directory.display(),
+                config.zones_directory.display()
+            ));
         }
     }
     for path in &check.paths {
-        findings.extend(of_path(path, now)?);
+        findings.extend(local::check(path, now));
         checked.push(path.display().to_string());
     }
     report(arguments, &findings, &checked)
 }
 
-fn of_path(path: &Path, now: crate::model::Timestamp) -> Result<Vec<Diagnostic>, Failure> {
-    let is_zone = |path: &PathBuf| path.extension().is_some_and(|e| e == "rpz");
-    if path.is_dir() {
-        return Ok(local::check_directory(path, now));
-    }
-    match path.to_owned() {
-        path if is_zone(&path) => Ok(local::check_zone(&path)),
-        path => Ok(local::check_policy(&path, now)),
-    }
-}
-
-fn report(arguments: &Arguments, findings: &[Diagnostic], checked: &[String]) -> Result<(), Failure> {
+fn report(
+    arguments: &Arguments,
+    findings: &[Diagnostic],
+    checked: &[String],
+) -> Result<(), Failure> {
     let errors = findings.iter().filter(|f| f.severity == Severity::Error).count();
     if arguments.json {
         print_json(&findings)?;

@@ -10,17 +10,13 @@ use crate::telemetry::log::{self, Form};
 /// Sets the program's log up.
 pub fn start(settings: &Log) -> Result<(), Failure> {
     let form = match &settings.form {
-        Some(word) => Form::parse(word, is_terminal()).ok_or_else(|| unknown(word))?,
+        Some(word) => Form::parse(word).map_err(|error| Diagnostic::error(error.to_string()))?,
         None => fitting(),
     };
     let subscriber = log::subscriber(form, &settings.levels, std::io::stderr)
         .map_err(|error| Diagnostic::error(format!("the log cannot be set up: {error}")))?;
     tracing::subscriber::set_global_default(subscriber)
         .map_err(|error| Diagnostic::error(format!("the log cannot be set up: {error}")).into())
-}
-
-fn unknown(word: &str) -> Diagnostic {
-    Diagnostic::error(format!("`{word}` is no form of a log")).hint("`human`, `json` or `journald`")
 }
 
 fn is_terminal() -> bool {

@@ -26,10 +26,13 @@ fn compile(description: &Path, output: Option<&Path>) -> Result<(), Failure> {
     let compiled = compile::compile(&text).map_err(|error| named(description, error))?;
     let json = compiled.to_canonical();
     match output {
-        Some(path) => disk::replace(path, |out| out.write_all(&json)).map_err(|e| named(path, e))?,
+        Some(path) => {
+            disk::replace(path, |out| out.write_all(&json)).map_err(|e| named(path, e))?
+        }
         None => write_out(&json)?,
     }
-    let id = data_encoding::HEXLOWER.encode(ring::digest::digest(&ring::digest::SHA256, &json).as_ref());
+    let id =
+        data_encoding::HEXLOWER.encode(ring::digest::digest(&ring::digest::SHA256, &json).as_ref());
     anstream::eprintln!("model {id}");
     Ok(())
 }
@@ -37,7 +40,7 @@ fn compile(description: &Path, output: Option<&Path>) -> Result<(), Failure> {
 fn score(model: Option<&Path>, facts: &Path) -> Result<(), Failure> {
     let model_json = match model {
         Some(path) => read(path, MODEL_SIZE_BYTES_MAX as u64)?,
-        None => crate::scoring::shipped_json().to_vec(),
+        None => crate::scoring::SHIPPED_JSON.as_bytes().to_vec(),
     };
     let records = read(facts, FACTS_OCTETS_MAX)?;
     let scored = replay::run(&model_json, &records).map_err(|error| named(facts, error))?;

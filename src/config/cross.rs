@@ -1,15 +1,16 @@
 //! Where the configuration refers to the policy.
 
-use super::{Config, Trust};
+use super::Config;
 use crate::diagnostic::{Diagnostic, Place, nearest};
 use crate::document::listed;
+use crate::model::Trust;
 use crate::policy::Policy;
 
 /// Looks for categories and groups that the configuration names and the policy does not have.
 pub fn check_against(config: &Config, policy: &Policy) -> Vec<Diagnostic> {
     let mut found = Vec::new();
     for source in &config.sources {
-        if let Trust::Category(name) = &source.trust {
+        if let Trust::Category(name) = &source.settings.trust {
             let known = policy.categories.iter().map(|category| category.name.as_str());
             found.extend(missing("category", name, &source.trust_place, known.collect()));
         }

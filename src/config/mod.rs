@@ -16,15 +16,13 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 pub use cross::check_against;
-pub use source::{
-    Column, Condition, CsvLayout, Format, Licence, Reference, Source, SubjectKind, Terms, Test,
-    Trust,
-};
-pub use zone::{FileZone, Standing};
+pub use source::Source;
+pub use zone::FileZone;
 
 use crate::diagnostic::Diagnostic;
 use crate::document::Document;
 use crate::model::{Name, Network};
+use crate::source::settings::LicenceMode;
 
 /// The configuration that is used where no file is given: it answers this machine on port 5300
 /// and keeps its state in `./var`. It is also the example to start from.
@@ -42,7 +40,7 @@ pub struct Config {
     /// What the files of [`Config::zones`] are relative to.
     pub zones_directory: PathBuf,
     /// What the installation is used for.
-    pub licence: Licence,
+    pub licence: LicenceMode,
     /// The resolver's own side.
     pub resolver: Resolver,
     /// Where answers come from.
@@ -79,6 +77,8 @@ pub struct Resolver {
 pub struct Upstream {
     /// From the servers of each zone, or from other resolvers.
     pub mode: UpstreamMode,
+    /// Addresses of the root servers, for recursion; those of IANA if none are given.
+    pub roots: Vec<std::net::IpAddr>,
     /// Zones that are asked elsewhere.
     pub zones: Vec<UpstreamZone>,
     /// Networks whose name servers are asked although they are not public; for recursion.
@@ -174,13 +174,10 @@ pub struct Api {
 /// Where zones go.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Publish {
-    /// A directory that gets an RPZ file for each published zone, if any.
+    /// A directory that gets an RPZ file for each zone that acts, if any.
     pub directory: Option<PathBuf>,
-    /// What published zones lie under: `threat` becomes `threat.<origin>`. The root leaves names
-    /// as they are.
+    /// What the names of all zones of ours end in.
     pub origin: Name,
-    /// The zones that are published, by their names here.
-    pub zones: Vec<Name>,
 }
 
 /// What is written to the log.

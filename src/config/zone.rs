@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use crate::diagnostic::Place;
-use crate::model::Name;
+use crate::model::{GroupSet, Name};
+use crate::pipeline::Order;
+use crate::policy::Policy;
 use crate::zone::ZoneOptions;
 
 /// A policy zone from a file.
@@ -14,7 +16,7 @@ pub struct FileZone {
     /// The zone's name, under which its owners lie.
     pub name: Name,
     /// Where it counts.
-    pub standing: Standing,
+    pub order: Order,
     /// How it is applied. Its groups are names until a policy resolves them, see
     /// [`FileZone::groups`].
     pub options: ZoneOptions,
@@ -24,13 +26,11 @@ pub struct FileZone {
     pub place: Place,
 }
 
-/// Where a zone counts among the others.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Standing {
-    /// Before the lists of the policy.
-    First,
-    /// After the lists of the policy, before everything that is made from sources.
-    BeforeGenerated,
-    /// After everything else.
-    Last,
+impl FileZone {
+    /// The groups that it applies to, by their positions in the policy. Groups that the policy
+    /// does not have are found by [`check_against`](super::check_against).
+    pub fn groups(&self, policy: &Policy) -> GroupSet {
+        let positions = self.groups.iter().filter_map(|(name, _)| policy.group(name));
+        positions.fold(GroupSet::NONE, |groups, at| groups.union(GroupSet::of(at)))
+    }
 }

@@ -15,6 +15,7 @@ use crate::pipeline::report::{
     FeedSays, PolicySays, PopularitySays, SnapshotSays, Status, Why, ZoneSays,
 };
 use crate::pipeline::{Published, Subject};
+use crate::publish::file;
 use crate::snapshot::Transport;
 use crate::telemetry::metrics::Metrics;
 use crate::zone::Mode;
@@ -168,16 +169,15 @@ pub fn status(
 }
 
 fn zone_says(state: &Published, zone: &crate::zone::PolicyZone, fixed: &Fixed) -> ZoneSays {
-    let exported = fixed.export.as_ref().filter(|_| super::export::is_exported(zone));
+    let exported = fixed.export.as_ref().filter(|_| file::is_exported(zone));
     ZoneSays {
         name: zone.zone.origin().to_string(),
         serial: zone.zone.soa().serial.0,
         rules: zone.zone.len(),
         mode: mode(zone.options.mode).to_owned(),
         groups: state.policy.group_names(zone.options.groups).map(str::to_owned).collect(),
-        exported: exported.map(|directory| {
-            super::export::path(directory, zone.zone.origin()).display().to_string()
-        }),
+        exported: exported
+            .map(|directory| file::path(directory, zone.zone.origin()).display().to_string()),
     }
 }
 

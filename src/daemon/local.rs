@@ -9,9 +9,11 @@ use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::config::{Config, FileZone, check_against};
 use crate::diagnostic::{Diagnostic, Place};
 use crate::disk;
 use crate::model::{Name, Timestamp};
+use crate::pipeline::Order;
 use crate::policy::{self, Policy, Suffixes};
 use crate::zone::file::{self, Limits};
 use crate::zone::{PolicyZone, ZoneOptions};
@@ -21,21 +23,12 @@ const POLICY_OCTETS_MAX: u64 = 16 << 20;
 /// The texts of the last accepted policy.
 const KEPT_OCTETS_MAX: u64 = 256 << 20;
 
-/// Where the files are.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Places {
-    /// `*.toml`, and the files of names that they mention.
-    pub policies: PathBuf,
-    /// `*.rpz`, in the order of their names.
-    pub zones: PathBuf,
-}
-
 /// What the files say.
 pub struct Local {
     /// The policy; none where it has an error.
     pub policy: Option<Arc<Policy>>,
-    /// The hand-written zones; none where the directory cannot be read.
-    pub zones: Option<Vec<PolicyZone>>,
+    /// The hand-written zones with their standing; those that could not be read are not there.
+    pub zones: Vec<(Order, PolicyZone)>,
     /// Everything found.
     pub findings: Vec<Diagnostic>,
     texts: Texts,
@@ -51,9 +44,7 @@ struct Texts {
 impl Local {
     /// Whether everything may be put in force.
     pub fn is_sound(&self) -> bool {
-        self.policy.is_some()
-            && self.zones.is_some()
-            && !self.findings.iter().any(Diagnostic::is_error)
+        self.policy.is_some() && !self.findings.iter().any(Diagnostic::is_error)
     }
 
     /// Keeps the texts of an accepted policy for a start at which the files are broken.
@@ -66,22 +57,55 @@ fn kept_path(state: &Path) -> PathBuf {
     state.join("policy.accepted")
 }
 
-/// Reads the files.
-pub fn read(places: &Places, hash_seed: u64, now: Timestamp) -> Local {
+/// Reads all files that the configuration names.
+pub fn read(config: &Config, hash_seed: u64, now: Timestamp) -> Local {
     let mut findings = Vec::new();
-    let policies = policy_texts(&places.policies, &mut findings);
-    let mut names = Vec::new();
-    let mut read_names = |path: &str| {
-        let text =
-            read_text(&places.policies.join(path), policy::file::NAMES_FILE_OCTETS_MAX as u64)?;
-        names.push((path.to_owned(), text.clone()));
-        Ok(text)
-    };
-    let (policy, found) = policy::load(&policies, &mut read_names, &Suffixes::default(), now);
-    findings.extend(found);
-    let zones = zones(&places.zones, hash_seed, &mut findings);
+    let policies = policy_texts(&config.policies_directory, &mut findings);
+    let (policy, names) = policy_of(&policies, now, &mut findings);
+    if let Some(policy) = &policy {
+        findings.extend(check_against(config, policy));
+    }
+    let zones = config.zones.iter().filter_map(|zone| {
+        let path = config.zones_directory.join(&zone.file);
+        let options = options_of(zone, policy.as_ref());
+        let zone_read = zone_of(&path, &zone.name, hash_seed, &mut findings)?;
+        Some((zone.order, PolicyZone { zone: zone_read, options }))
+    });
+    let zones = zones.collect();
     let texts = Texts { policies, names };
     Local { policy: policy.map(Arc::new), zones, findings, texts }
+}
+
+/// Checks a policy file, a zone file, or a directory of either.
+pub fn check(path: &Path, now: Timestamp) -> Vec<Diagnostic> {
+    let mut findings = Vec::new();
+    let (policies, zones) = if path.is_dir() {
+        let list = |ending, findings: &mut Vec<Diagnostic>| {
+            files(path, ending).unwrap_or_else(|error| {
+                findings.push(unreadable(path, &error));
+                Vec::new()
+            })
+        };
+        (list("toml", &mut findings), list("rpz", &mut findings))
+    } else if path.extension().is_some_and(|e| e == "rpz") {
+        (Vec::new(), vec![path.to_owned()])
+    } else {
+        (vec![path.to_owned()], Vec::new())
+    };
+    if !policies.is_empty() {
+        let texts = texts_of(&policies, &mut findings);
+        policy_of(&texts, now, &mut findings);
+    }
+    for path in &zones {
+        let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
+        match Name::from_host(name) {
+            Ok(name) => {
+                zone_of(path, &name, 0, &mut findings);
+            }
+            Err(error) => findings.push(unreadable(path, &io::Error::other(error))),
+        }
+    }
+    findings
 }
 
 /// The policy that was accepted last; none where none ever was.
@@ -92,12 +116,12 @@ pub fn last_accepted(state: &Path, now: Timestamp) -> io::Result<Option<Arc<Poli
         let found = names.iter().find(|(name, _)| name == path);
         found.map(|(_, text)| text.clone()).ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
     };
-    let (policy, _) = policy::load(&policies, &mut read_names, &Suffixes::default(), now);
+    let (policy, _) = policy::load(&policies, &mut read_names, &Suffixes::BuiltIn, now);
     Ok(policy.map(Arc::new))
 }
 
 /// The files of a directory with an ending, in the order of their names.
-pub fn files(directory: &Path, ending: &str) -> io::Result<Vec<PathBuf>> {
+fn files(directory: &Path, ending: &str) -> io::Result<Vec<PathBuf>> {
     let mut paths = Vec::new();
     for entry in fs::read_dir(directory)? {
         let path = entry?.path();
@@ -115,14 +139,35 @@ fn policy_texts(directory: &Path, findings: &mut Vec<Diagnostic>) -> Vec<(String
         findings.push(unreadable(directory, &error));
         Vec::new()
     });
-    let read = paths.into_iter().filter_map(|path| match read_text(&path, POLICY_OCTETS_MAX) {
+    texts_of(&paths, findings)
+}
+
+fn texts_of(paths: &[PathBuf], findings: &mut Vec<Diagnostic>) -> Vec<(String, String)> {
+    let read = paths.iter().filter_map(|path| match read_text(path, POLICY_OCTETS_MAX) {
         Ok(text) => Some((path.display().to_string(), text)),
         Err(error) => {
-            findings.push(unreadable(&path, &error));
+            findings.push(unreadable(path, &error));
             None
         }
     });
     read.collect()
+}
+
+/// The policy of these texts, and the files of names that they mention.
+fn policy_of(
+    texts: &[(String, String)],
+    now: Timestamp,
+    findings: &mut Vec<Diagnostic>,
+) -> (Option<Policy>, Vec<(String, String)>) {
+    let mut names = Vec::new();
+    let mut read_names = |path: &str| {
+        let text = read_text(Path::new(path), policy::file::NAMES_FILE_OCTETS_MAX as u64)?;
+        names.push((path.to_owned(), text.clone()));
+        Ok(text)
+    };
+    let (policy, found) = policy::load(texts, &mut read_names, &Suffixes::BuiltIn, now);
+    findings.extend(found);
+    (policy, names)
 }
 
 fn read_text(path: &Path, octets_max: u64) -> io::Result<String> {
@@ -131,35 +176,19 @@ fn read_text(path: &Path, octets_max: u64) -> io::Result<String> {
     String::from_utf8(octets).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "not UTF-8"))
 }
 
-fn zones(
-    directory: &Path,
-    hash_seed: u64,
-    findings: &mut Vec<Diagnostic>,
-) -> Option<Vec<PolicyZone>> {
-    let paths = match files(directory, "rpz") {
-        Ok(paths) => paths,
-        Err(error) => {
-            findings.push(unreadable(directory, &error));
-            return None;
-        }
-    };
-    Some(paths.iter().filter_map(|path| zone(path, hash_seed, findings)).collect())
+fn options_of(zone: &FileZone, policy: Option<&Policy>) -> ZoneOptions {
+    let groups = policy.map_or(zone.options.groups, |policy| zone.groups(policy));
+    ZoneOptions { groups, ..zone.options.clone() }
 }
 
-/// A zone file; its name is the zone's. A bad record is a finding and the others load.
-fn zone(path: &Path, hash_seed: u64, findings: &mut Vec<Diagnostic>) -> Option<PolicyZone> {
+/// A zone file. A bad record is a finding and the others load.
+fn zone_of(
+    path: &Path,
+    name: &Name,
+    hash_seed: u64,
+    findings: &mut Vec<Diagnostic>,
+) -> Option<crate::zone::Zone> {
     let shown = path.display().to_string();
-    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    let origin = match Name::from_host(name) {
-        Ok(origin) => origin,
-        Err(error) => {
-            findings.push(
-                Diagnostic::error(format!("{shown}: {error}"))
-                    .hint("a zone file is named after its zone, such as `local.rpz`"),
-            );
-            return None;
-        }
-    };
     let opened = match fs::File::open(path) {
         Ok(opened) => opened,
         Err(error) => {
@@ -167,10 +196,10 @@ fn zone(path: &Path, hash_seed: u64, findings: &mut Vec<Diagnostic>) -> Option<P
             return None;
         }
     };
-    match file::load(BufReader::new(opened), &origin, hash_seed, &Limits::default()) {
+    match file::load(BufReader::new(opened), name, hash_seed, &Limits::default()) {
         Ok((zone, report)) => {
             findings.extend(report.rejects.iter().map(|reject| reject.diagnostic(&shown)));
-            Some(PolicyZone { zone, options: ZoneOptions::ours() })
+            Some(zone)
         }
         Err(error) => {
             let start = Place { file: shown, line: 1, column: 1 };

@@ -3,9 +3,10 @@
 pub mod answers;
 pub mod book;
 pub mod clock;
-pub mod export;
 pub mod feeds;
 pub mod local;
+pub mod offline;
+pub mod restore;
 pub mod state;
 pub mod watch;
 pub mod writer;

@@ -15,7 +15,7 @@ use crate::archive::{GenerationError, Generations};
 use crate::evidence::Claims;
 use crate::model::time::Clock;
 use crate::model::{SourceId, Timestamp};
-use crate::pipeline::{Pipeline, Published, Standings};
+use crate::pipeline::{Order, Pipeline, Published, Standings};
 use crate::policy::Policy;
 use crate::telemetry::metrics::Metrics;
 use crate::zone::PolicyZone;
@@ -35,7 +35,7 @@ pub enum Event {
     /// Popularity or public suffixes changed.
     Standings(Box<dyn FnOnce(&mut Standings) + Send>),
     /// The operator's files changed. The sender is told once they are in force.
-    Local(Arc<Policy>, Vec<PolicyZone>, Option<tokio::sync::oneshot::Sender<()>>),
+    Local(Arc<Policy>, Vec<(Order, PolicyZone)>, Option<tokio::sync::oneshot::Sender<()>>),
     /// The daemon stops.
     Stop,
 }

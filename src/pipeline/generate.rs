@@ -35,16 +35,15 @@ pub enum Origin {
 }
 
 impl Origin {
-    /// The zone's own name.
-    pub fn name(&self) -> Name {
-        let start = match self {
+    /// The zone's own name, without what all zones end in.
+    pub fn label(&self) -> Name {
+        let text = match self {
             Self::Category(name) => &format!("category.{name}"),
             Self::Operator => "lists",
             Self::OperatorObserved => "lists.observe",
             Self::Threat => "threat",
         };
-        Name::from_presentation(&format!("{start}.{}", compile::ZONE_SUFFIX))
-            .expect("categories have host names")
+        Name::from_presentation(text).expect("categories have host names")
     }
 }
 
@@ -84,13 +83,15 @@ pub(super) struct Material<'m> {
     pub standings: &'m Standings,
     pub allowed: &'m Allowed,
     pub previous: &'m Verdicts,
+    pub suffix: NameRef<'m>,
     pub hash_seed: u64,
     pub now: Timestamp,
 }
 
 impl Material<'_> {
     fn builder(&self, origin: &Origin) -> ZoneBuilder {
-        ZoneBuilder::new(origin.name(), Soa::ours(Serial::default()), self.hash_seed)
+        let name = compile::zone_name(&origin.label(), self.suffix);
+        ZoneBuilder::new(name, Soa::ours(Serial::default()), self.hash_seed)
     }
 
     /// The zone of scores, with the decisions behind it.
@@ -149,10 +150,17 @@ impl Material<'_> {
         let sources: Vec<&Source> = self.sources.iter().filter(of).collect();
         let soa = Soa::ours(Serial::default());
         let mut held = Held::default();
-        let made =
-            compile::category_zone(self.policy, at, self.allowed, &soa, self.hash_seed, |push| {
+        let made = compile::category_zone(
+            self.policy,
+            at,
+            self.allowed,
+            &soa,
+            self.suffix,
+            self.hash_seed,
+            |push| {
                 held = self.listed(&sources, false, push);
-            });
+            },
+        );
         let (policy_zone, summary) = made?;
         Some(Generated {
             origin: Origin::Category(name.clone()),

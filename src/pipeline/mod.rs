@@ -42,16 +42,28 @@ pub struct Tally {
     pub zones: Vec<(String, Summary, Held)>,
 }
 
+/// Where a zone from elsewhere counts among the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Order {
+    /// Before the lists of the policy.
+    First,
+    /// After the lists of the policy, before everything that is made from sources.
+    BeforeGenerated,
+    /// After everything else.
+    Last,
+}
+
 /// Everything that decides, and what was decided last.
 pub struct Pipeline {
     model: Arc<Model>,
     policy: Arc<Policy>,
-    file_zones: Vec<PolicyZone>,
+    file_zones: Vec<(Order, PolicyZone)>,
     sources: Vec<Source>,
     standings: Standings,
     verdicts: Verdicts,
     generated: Vec<(Origin, Zone)>,
     tally: Tally,
+    suffix: Name,
     hash_seed: u64,
     published: Option<Arc<Published>>,
 }
@@ -79,8 +91,9 @@ pub struct Published {
 }
 
 impl Pipeline {
-    /// A pipeline without sources, file zones or decisions.
-    pub fn new(model: Model, policy: Arc<Policy>, hash_seed: u64) -> Self {
+    /// A pipeline without sources, file zones or decisions. The names of all zones of ours end in
+    /// `suffix`.
+    pub fn new(model: Model, policy: Arc<Policy>, suffix: Name, hash_seed: u64) -> Self {
         Self {
             model: Arc::new(with_thresholds(model, &policy.thresholds)),
             policy,
@@ -90,6 +103,7 @@ impl Pipeline {
             verdicts: Verdicts::default(),
             generated: Vec::new(),
             tally: Tally::default(),
+            suffix,
             hash_seed,
             published: None,
         }
@@ -104,8 +118,9 @@ impl Pipeline {
 
     /// Takes over the hand-written zones, in order. What they let through for everyone is what
     /// must resolve (guard G3).
-    pub fn set_file_zones(&mut self, zones: Vec<PolicyZone>) {
-        let mut critical: Vec<Name> = zones.iter().flat_map(passed_names).collect();
+    pub fn set_file_zones(&mut self, zones: Vec<(Order, PolicyZone)>) {
+        let passed = zones.iter().flat_map(|(_, zone)| passed_names(zone));
+        let mut critical: Vec<Name> = passed.collect();
         critical.sort();
         critical.dedup();
         self.standings.critical = critical.into();
@@ -183,6 +198,7 @@ impl Pipeline {
             standings: &self.standings,
             allowed: &allowed,
             previous: &self.verdicts,
+            suffix: self.suffix.as_ref(),
             hash_seed: self.hash_seed,
             now,
         };
@@ -207,13 +223,16 @@ impl Pipeline {
     /// Puts the policy's own zones in force, made anew, before the generated ones as they are.
     pub fn assemble(&mut self, now: Timestamp) -> Result<Arc<Published>, SnapshotError> {
         let soa = Soa::ours(Serial::default());
-        let local = compile::local_zones(&self.policy, now, &soa, self.hash_seed);
+        let local =
+            compile::local_zones(&self.policy, now, &soa, self.suffix.as_ref(), self.hash_seed);
         let LocalZones { zones: local, next_expiry } = local;
         let published = self.published.take();
         let held: Vec<&PolicyZone> = published.iter().flat_map(|p| p.snapshot.zones()).collect();
-        let mut zones = self.file_zones.clone();
+        let mut zones = self.ordered(Order::First);
         zones.extend(local.into_iter().map(|zone| settled_local(zone, &held, now)));
+        zones.extend(self.ordered(Order::BeforeGenerated));
         zones.extend(self.generated.iter().filter_map(|(origin, zone)| self.applied(origin, zone)));
+        zones.extend(self.ordered(Order::Last));
         let id = published.as_ref().map_or(u64::from(now.0) << 16, |p| p.snapshot.id() + 1);
         let clients = self.policy.clients.prefixes();
         let previous = published.as_ref().map(|p| &*p.snapshot);
@@ -255,9 +274,16 @@ impl Pipeline {
         Some(PolicyZone { zone: zone.clone(), options })
     }
 
+    fn ordered(&self, order: Order) -> Vec<PolicyZone> {
+        let zones = self.file_zones.iter().filter(|(o, _)| *o == order);
+        zones.map(|(_, zone)| zone.clone()).collect()
+    }
+
     /// What everyone may reach, by the policy's allow list and the hand-written zones.
     fn allowed(&self, now: Timestamp) -> Allowed {
-        self.file_zones.iter().fold(Allowed::of(&self.policy, now), Allowed::and_zone)
+        let before = self.file_zones.iter().filter(|(order, _)| *order != Order::Last);
+        let allowed = Allowed::of(&self.policy, now);
+        before.fold(allowed, |allowed, (_, zone)| allowed.and_zone(zone))
     }
 }
 

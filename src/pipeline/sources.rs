@@ -19,6 +19,8 @@ pub struct Profile {
     /// The source of the model whose weights it has; its own name where the model knows it, else
     /// `unreviewed_list`.
     pub weighs_as: Arc<str>,
+    /// What the age of its claims counts from, if other than in the model.
+    pub reference: Option<Reference>,
 }
 
 /// A source with its claims in force.
@@ -48,7 +50,9 @@ impl<'s> Scored<'s> {
             }
             if let Some(index) = model.source_index(&profile.weighs_as) {
                 scored.sources.push(source);
-                scored.indexes.push((index, model.source(index).reference()));
+                let reference =
+                    profile.reference.unwrap_or_else(|| model.source(index).reference());
+                scored.indexes.push((index, reference));
             }
         }
         scored

@@ -25,7 +25,13 @@ pub struct LocalZones {
 
 /// Makes the zones of the allow, block and redirect lists, without the entries whose term has
 /// ended. `soa` goes into each, and the seed keys their tables.
-pub fn local_zones(policy: &Policy, now: Timestamp, soa: &Soa, hash_seed: u64) -> LocalZones {
+pub fn local_zones(
+    policy: &Policy,
+    now: Timestamp,
+    soa: &Soa,
+    suffix: NameRef<'_>,
+    hash_seed: u64,
+) -> LocalZones {
     let in_force = || policy.entries.iter().filter(|entry| entry.in_force(now));
     let mut parts: BTreeMap<(List, GroupSet, std::cmp::Reverse<Mode>), Vec<&Entry>> =
         BTreeMap::new();
@@ -36,7 +42,7 @@ pub fn local_zones(policy: &Policy, now: Timestamp, soa: &Soa, hash_seed: u64) -
     let nothing = Allowed::default();
     let zones = parts.into_iter().map(|((list, groups, mode), entries)| {
         let mode = mode.0;
-        let origin = origin(policy, list.as_str(), groups, mode);
+        let origin = zone_name(&origin(policy, list.as_str(), groups, mode), suffix);
         let builder = ZoneBuilder::new(origin, soa.clone(), hash_seed);
         let mut zone = DomainZone::new(builder, &nothing);
         let action = zone.action(policy.action_of(list));
@@ -61,6 +67,7 @@ pub fn category_zone(
     at: usize,
     allowed: &Allowed,
     soa: &Soa,
+    suffix: NameRef<'_>,
     hash_seed: u64,
     listed: impl FnOnce(&mut dyn FnMut(NameRef<'_>)),
 ) -> Option<(PolicyZone, Summary)> {
@@ -68,6 +75,7 @@ pub fn category_zone(
     policy.category_options(at)?;
     let origin =
         origin(policy, &format!("category.{}", category.name), GroupSet::NONE, Mode::Enforce);
+    let origin = zone_name(&origin, suffix);
     let builder = ZoneBuilder::new(origin, soa.clone(), hash_seed);
     let mut zone = DomainZone::new(builder, allowed);
     let action = zone.action(policy.action_of(category.action));
@@ -134,11 +142,17 @@ impl Policy {
     }
 }
 
-/// What the names of all zones of ours end in. Short, since owner names in an exported zone have
+/// What the names of all zones of ours end in where nothing else is configured. Short, since owner names in an exported zone have
 /// room for 255 octets together with it.
 pub const ZONE_SUFFIX: &str = "rpz";
 
-/// `block.rpz`, `block.kids.staff.rpz`, `block.observe.rpz`.
+/// The name of a zone of ours: `threat` under `rpz` is `threat.rpz`. A suffix that leaves no room
+/// is left out.
+pub fn zone_name(label: &Name, suffix: NameRef<'_>) -> Name {
+    suffix.with_prefix(label.as_ref()).unwrap_or_else(|_| label.clone())
+}
+
+/// `block`, `block.kids.staff`, `block.observe`.
 fn origin(policy: &Policy, start: &str, groups: GroupSet, mode: Mode) -> Name {
     let mut name = start.to_owned();
     for group in policy.group_names(groups) {
@@ -153,8 +167,6 @@ fn origin(policy: &Policy, start: &str, groups: GroupSet, mode: Mode) -> Name {
     if mode == Mode::Observe {
         name.push_str(".observe");
     }
-    name.push('.');
-    name.push_str(ZONE_SUFFIX);
     Name::from_presentation(&name).expect("groups and categories have host names")
 }
 

@@ -6,6 +6,7 @@ pub mod why;
 
 use anstyle::{AnsiColor, Style};
 
+use crate::diagnostic::Diagnostic;
 use crate::model::Timestamp;
 
 /// What is well.
@@ -22,6 +23,16 @@ pub const STRONG: Style = Style::new().bold();
 /// A text in a style.
 pub fn styled(style: Style, text: impl std::fmt::Display) -> String {
     format!("{style}{text}{style:#}")
+}
+
+/// A finding with its severity in colour.
+pub fn finding(finding: &Diagnostic) -> String {
+    let text = finding.to_string();
+    let style = if finding.is_error() { BAD.bold() } else { WARN.bold() };
+    match text.split_once(':') {
+        Some((severity, rest)) => format!("{}:{rest}", styled(style, severity)),
+        None => text,
+    }
 }
 
 /// A number with thin groups of three: `1 412 908`.

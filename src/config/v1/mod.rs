@@ -9,10 +9,12 @@ mod zone;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use super::{Api, Config, Dnssec, Licence, Log, Page, Publish, Resolver};
+use super::{Api, Config, Dnssec, Log, Page, Publish, Resolver};
 use crate::diagnostic::Diagnostic;
 use crate::document::{Table, Value};
 use crate::model::{Name, Network};
+use crate::policy::compile;
+use crate::source::settings::LicenceMode;
 
 /// Clients that are answered by default: this machine and private networks (RFC 1918, RFC 4193),
 /// and link-local addresses, which come from no further than the next router. An open resolver is
@@ -48,12 +50,15 @@ pub(super) fn read(root: &Table<'_>, file: &str) -> Config {
     let directory = |key, otherwise: &str| {
         PathBuf::from(root.get(key).and_then(|v| path(&v)).unwrap_or(otherwise))
     };
-    let licences = [("personal", Licence::Personal), ("commercial", Licence::Commercial)];
+    let licences = [("personal", LicenceMode::Personal), ("commercial", LicenceMode::Commercial)];
     Config {
         state_directory: directory("state_directory", "var"),
         policies_directory: directory("policies_directory", "policies"),
         zones_directory: directory("zones_directory", "zones"),
-        licence: root.get("licence").and_then(|v| v.word(&licences)).unwrap_or(Licence::Commercial),
+        licence: root
+            .get("licence")
+            .and_then(|v| v.word(&licences))
+            .unwrap_or(LicenceMode::Commercial),
         resolver: section(root, "resolver", resolver),
         upstream: section(root, "upstream", upstream::upstream),
         dnssec: section(root, "dnssec", dnssec),
@@ -129,14 +134,11 @@ fn api(table: Option<&Table<'_>>) -> Api {
 
 fn publish(table: Option<&Table<'_>>) -> Publish {
     let get = |key| table.and_then(|table| table.get(key));
-    let zones = table.map_or_else(Vec::new, |table| table.list("zones"));
     Publish {
         directory: get("directory").and_then(|v| path(&v)).map(PathBuf::from),
-        origin: get("origin").and_then(|v| v.parse(words::zone_name)).unwrap_or_default(),
-        zones: match get("zones") {
-            None => vec![Name::from_presentation("threat").expect("a constant name is sound")],
-            Some(_) => zones.iter().filter_map(|v| v.parse(words::zone_name)).collect(),
-        },
+        origin: get("origin").and_then(|v| v.parse(words::zone_name)).unwrap_or_else(|| {
+            Name::from_presentation(compile::ZONE_SUFFIX).expect("a constant name is sound")
+        }),
     }
 }
 

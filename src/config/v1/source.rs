@@ -2,14 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use super::super::{
-    Column, Condition, CsvLayout, Format, Reference, Source, SubjectKind, Terms, Test, Trust,
-};
+use super::super::Source;
 use super::{TEXT_OCTETS_MAX, words};
 use crate::diagnostic::Diagnostic;
 use crate::document::{Table, Value};
-use crate::model::{Category, SourceId};
+use crate::model::{Category, SourceId, Trust};
 use crate::policy::file::v1::MODES;
+use crate::ports::Location;
+use crate::scoring::Reference;
+use crate::source::feed::{Column, Condition, CsvLayout, Format, RankLayout, SubjectKind, Test};
+use crate::source::settings::{Role, Source as Settings, Terms};
+use crate::zone::Mode;
 
 /// The most sources.
 const SOURCES_MAX: usize = 1000;
@@ -37,9 +40,12 @@ enum FormatWord {
     Networks,
     SpamhausJson,
     MispWarninglist,
+    Rpz,
+    Ranks,
+    PublicSuffixList,
 }
 
-const FORMATS: [(&str, FormatWord); 9] = [
+const FORMATS: [(&str, FormatWord); 12] = [
     ("domains", FormatWord::Domains),
     ("hosts", FormatWord::Hosts),
     ("adguard", FormatWord::Adguard),
@@ -49,6 +55,9 @@ const FORMATS: [(&str, FormatWord); 9] = [
     ("networks", FormatWord::Networks),
     ("spamhaus-json", FormatWord::SpamhausJson),
     ("misp-warninglist", FormatWord::MispWarninglist),
+    ("rpz", FormatWord::Rpz),
+    ("ranks", FormatWord::Ranks),
+    ("public-suffix-list", FormatWord::PublicSuffixList),
 ];
 
 const REFERENCES: [(&str, Reference); 3] = [
@@ -63,10 +72,10 @@ pub(super) fn sources(root: &Table<'_>, file: &str) -> Vec<Source> {
     root.each("source", |table| {
         let id = table.need("id");
         let Some(source) = source(table, id.as_ref(), file) else { return };
-        if let Some(other) = sources.iter().find(|other| other.id == source.id)
+        if let Some(other) = sources.iter().find(|other| other.id() == source.id())
             && let Some(id) = &id
         {
-            let message = format!("there is another source `{}` at {}", source.id, other.place);
+            let message = format!("there is another source `{}` at {}", source.id(), other.place);
             id.report(Diagnostic::error(message).hint("each has an id of its own"));
         }
         if sources.len() == SOURCES_MAX {
@@ -97,18 +106,23 @@ fn source(table: &Table<'_>, id: Option<&Value<'_>>, file: &str) -> Option<Sourc
     let terms = terms(table);
     let mode = table.get("mode").and_then(|v| v.word(&MODES)).unwrap_or_default();
     let reference = table.get("ref").and_then(|v| v.word(&REFERENCES));
+    let weighs_as = table.get("weighs_as").and_then(|v| v.text_within(TEXT_OCTETS_MAX));
     let place = table.position().in_file(file);
+    let (role, format) = format?;
+    let mut settings = Settings::new(id?, url?, format, category.unwrap_or(Category::Suspicious));
+    settings.role = role;
+    settings.member = member.map(str::to_owned);
+    settings.trust = trust?;
+    settings.interval_seconds = interval.unwrap_or(INTERVAL_SECONDS);
+    settings.terms = terms;
+    settings.enabled = mode != Mode::Off;
+    if let Some(octets_max) = octets_max {
+        settings.fetch_limits.octets_max = octets_max;
+    }
     Some(Source {
-        id: id?,
-        url: url?,
-        format: format?,
-        member: member.map(str::to_owned),
-        trust: trust?,
-        category: category.unwrap_or(Category::Suspicious),
-        interval_seconds: interval.unwrap_or(INTERVAL_SECONDS),
-        octets_max,
-        terms,
+        settings,
         mode,
+        weighs_as: weighs_as.map(str::to_owned),
         reference,
         trust_place: trust_value.map_or_else(|| place.clone(), |v| v.position().in_file(file)),
         place,
@@ -125,22 +139,12 @@ fn source_id(text: &str) -> Result<SourceId, Diagnostic> {
     }
 }
 
-/// Checks that a text is the location of a list: a URL or an absolute path.
-fn location(text: &str) -> Result<String, Diagnostic> {
-    let refused = |what: &str| {
-        Err(Diagnostic::error(format!("`{text}` {what}"))
-            .hint("`https://…`, `http://…`, `file:///…` or an absolute path"))
-    };
-    if text.starts_with('/') || text.starts_with("file:///") {
-        return Ok(text.to_owned());
-    }
-    if !text.starts_with("https://") && !text.starts_with("http://") {
-        return refused("is no place to fetch from");
-    }
-    match text.parse::<http::Uri>() {
-        Ok(uri) if uri.host().is_some_and(|host| !host.is_empty()) => Ok(text.to_owned()),
-        _ => refused("is not a valid URL"),
-    }
+/// The location of a list: a URL or an absolute path.
+fn location(text: &str) -> Result<Location, Diagnostic> {
+    Location::parse(text).map_err(|error| {
+        Diagnostic::error(format!("`{text}` is no place to fetch from: {error}"))
+            .hint("`https://…`, `http://…`, `file:///…` or an absolute path")
+    })
 }
 
 fn trust(text: &str) -> Result<Trust, Diagnostic> {
@@ -148,7 +152,7 @@ fn trust(text: &str) -> Result<Trust, Diagnostic> {
         "scored" => Ok(Trust::Scored),
         "operator" => Ok(Trust::Operator),
         _ => match text.strip_prefix("category:") {
-            Some(name) if !name.is_empty() => Ok(Trust::Category(name.to_owned())),
+            Some(name) if !name.is_empty() => Ok(Trust::Category(name.into())),
             _ => Err(Diagnostic::error(format!("`trust` cannot be `{text}`"))
                 .hint("it takes `scored`, `operator` or `category:NAME`")),
         },
@@ -176,21 +180,30 @@ fn terms(table: &Table<'_>) -> Terms {
     }
 }
 
-fn format(table: &Table<'_>) -> Option<Format> {
-    Some(match table.need("format")?.word(&FORMATS)? {
-        FormatWord::Domains => Format::Domains,
-        FormatWord::Hosts => Format::Hosts,
-        FormatWord::Adguard => Format::Adguard,
-        FormatWord::Dnsmasq => Format::Dnsmasq,
-        FormatWord::Urls => Format::Urls,
-        FormatWord::Networks => Format::Networks,
-        FormatWord::SpamhausJson => Format::SpamhausJson,
-        FormatWord::MispWarninglist => Format::MispWarninglist,
+/// What a list is for follows from how it is written.
+fn format(table: &Table<'_>) -> Option<(Role, Format)> {
+    let claims = |format| Some((Role::Claims, format));
+    match table.need("format")?.word(&FORMATS)? {
+        FormatWord::Domains => claims(Format::Domains),
+        FormatWord::Hosts => claims(Format::Hosts),
+        FormatWord::Adguard => claims(Format::Adguard),
+        FormatWord::Dnsmasq => claims(Format::Dnsmasq),
+        FormatWord::Urls => claims(Format::Urls),
+        FormatWord::Networks => claims(Format::Networks),
+        FormatWord::SpamhausJson => claims(Format::SpamhausJson),
+        FormatWord::MispWarninglist => claims(Format::MispWarninglist),
+        FormatWord::Rpz => claims(Format::Rpz),
         FormatWord::Csv => {
             table.need("csv")?;
-            Format::Csv(table.table("csv", csv).flatten()?)
+            claims(Format::Csv(table.table("csv", csv).flatten()?))
         }
-    })
+        FormatWord::Ranks => {
+            let tier = table.get("tier").and_then(|v| v.integer(1..=i64::from(u32::MAX)));
+            let tier = tier.and_then(|tier| u32::try_from(tier).ok());
+            Some((Role::Popularity, Format::Ranks(RankLayout { tier })))
+        }
+        FormatWord::PublicSuffixList => Some((Role::PublicSuffixes, Format::Domains)),
+    }
 }
 
 fn csv(table: &Table<'_>) -> Option<CsvLayout> {
@@ -283,8 +296,8 @@ fn conditions(table: &Table<'_>) -> Vec<Condition> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{self, DEFAULT, Licence};
-    use crate::zone::Mode;
+    use crate::config::{self, DEFAULT};
+    use crate::source::settings::LicenceMode;
 
     const MINIMAL: &str = "[[source]]\nid = 'a'\nurl = 'https://a.example/'\n";
 
@@ -298,21 +311,21 @@ mod tests {
     fn only_sources_that_anyone_may_use_are_on_by_default() {
         let (sources, found) = read(DEFAULT);
         assert_eq!(found, "");
-        let ids = |licence: Licence| {
-            let on = sources.iter().filter(|s| s.mode != Mode::Off && s.may_be_used(licence));
-            on.map(|s| s.id.as_str()).collect::<Vec<_>>().join(" ")
+        let ids = |licence: LicenceMode| {
+            let on = sources.iter().filter(|s| s.off(licence).is_none());
+            on.map(|s| s.id().as_str()).collect::<Vec<_>>().join(" ")
         };
         let anyone = "certpl phishing_database hagezi_tif spamhaus_drop spamhaus_asndrop ipsum3";
-        assert_eq!(ids(Licence::Commercial), anyone);
+        assert_eq!(ids(LicenceMode::Commercial), anyone);
         let more = "openphish urlhaus threatfox feodo et_compromised";
-        assert_eq!(ids(Licence::Personal), format!("{anyone} {more}"));
+        assert_eq!(ids(LicenceMode::Personal), format!("{anyone} {more}"));
     }
 
     #[test]
     fn a_csv_layout_is_read_in_full() {
         let (sources, _) = read(DEFAULT);
-        let threatfox = sources.iter().find(|s| s.id.as_str() == "threatfox").unwrap();
-        let Format::Csv(layout) = &threatfox.format else { panic!("{threatfox:?}") };
+        let threatfox = sources.iter().find(|s| s.id().as_str() == "threatfox").unwrap();
+        let Format::Csv(layout) = &threatfox.settings.format else { panic!("{threatfox:?}") };
         let name = |text: &str| Column::Name(text.to_owned());
         assert_eq!(layout.subject, name("ioc_value"));
         assert_eq!(layout.categories["botnet_cc"], Category::C2);

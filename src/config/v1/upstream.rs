@@ -13,10 +13,22 @@ const SERVERS_MAX: usize = 16;
 /// The most zones that are asked elsewhere.
 const ZONES_MAX: usize = 1000;
 
+/// Addresses of root servers.
+fn addresses(table: &Table<'_>, key: &'static str) -> Vec<IpAddr> {
+    let address = |text: &str| {
+        text.parse::<IpAddr>().map_err(|_| {
+            Diagnostic::error(format!("`{text}` is not an address"))
+                .hint("without a port: root servers listen on port 53")
+        })
+    };
+    table.list(key).iter().filter_map(|value| value.parse(address)).collect()
+}
+
 pub(super) fn upstream(table: Option<&Table<'_>>) -> Upstream {
     let Some(table) = table else {
         return Upstream {
             mode: UpstreamMode::Recursion,
+            roots: Vec::new(),
             zones: Vec::new(),
             allow_servers: Vec::new(),
             deny_answers: Vec::new(),
@@ -25,6 +37,7 @@ pub(super) fn upstream(table: Option<&Table<'_>>) -> Upstream {
     };
     Upstream {
         mode: mode(table),
+        roots: addresses(table, "roots"),
         zones: zones(table),
         allow_servers: networks(table, "allow_servers"),
         deny_answers: networks(table, "deny_answers"),

@@ -2,11 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use super::super::{FileZone, Standing};
+use super::super::FileZone;
 use super::{path, words};
 use crate::diagnostic::Diagnostic;
 use crate::document::{Table, Value};
 use crate::model::{Action, Name};
+use crate::pipeline::Order;
 use crate::policy::file::v1::MODES;
 use crate::policy::notice::TEXT_OCTETS_MAX;
 use crate::zone::options::ExtendedError;
@@ -15,11 +16,8 @@ use crate::zone::{Override, ZoneOptions};
 /// BIND takes at most 64 policy zones, and every query asks every zone.
 const ZONES_MAX: usize = 64;
 
-const STANDINGS: [(&str, Standing); 3] = [
-    ("first", Standing::First),
-    ("before-generated", Standing::BeforeGenerated),
-    ("last", Standing::Last),
-];
+const STANDINGS: [(&str, Order); 3] =
+    [("first", Order::First), ("before-generated", Order::BeforeGenerated), ("last", Order::Last)];
 
 /// Extended errors that policy can mean (RFC 8914), by the words that BIND has for them.
 const EXTENDED_ERRORS: [(&str, Option<u16>); 6] = [
@@ -56,7 +54,7 @@ fn zone(table: &Table<'_>, file: &str) -> Option<FileZone> {
         Some(name) => name.parse(words::zone_name),
         None => source.as_ref().and_then(|(path, value)| name_of_file(path, value)),
     };
-    let standing = table.get("standing").and_then(|v| v.word(&STANDINGS)).unwrap_or(Standing::Last);
+    let order = table.get("standing").and_then(|v| v.word(&STANDINGS)).unwrap_or(Order::Last);
     let options = options(table);
     let groups = table
         .list("groups")
@@ -65,7 +63,7 @@ fn zone(table: &Table<'_>, file: &str) -> Option<FileZone> {
         .collect();
     let place = table.position().in_file(file);
     let file = PathBuf::from(source?.0);
-    Some(FileZone { file, name: name?, standing, options, groups, place })
+    Some(FileZone { file, name: name?, order, options, groups, place })
 }
 
 /// `local.rpz` is the zone `local`.
@@ -182,7 +180,7 @@ mod tests {
     fn the_shipped_zones_stand_around_the_lists() {
         let (zones, _) = read(DEFAULT);
         let shown: Vec<String> =
-            zones.iter().map(|zone| format!("{} {:?}", zone.name, zone.standing)).collect();
+            zones.iter().map(|zone| format!("{} {:?}", zone.name, zone.order)).collect();
         assert_eq!(shown, ["local First", "protected BeforeGenerated"]);
         assert!(zones.iter().all(|zone| zone.options == ZoneOptions::ours()));
     }

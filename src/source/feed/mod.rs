@@ -54,6 +54,8 @@ pub enum Format {
     SpamhausJson,
     /// One MISP warninglist as a JSON document.
     MispWarninglist,
+    /// A response policy zone as a list.
+    Rpz,
     /// A popularity list: names with ranks or tiers.
     Ranks(RankLayout),
 }
@@ -71,6 +73,7 @@ impl Format {
             Self::Networks => "networks",
             Self::SpamhausJson => "spamhaus-json",
             Self::MispWarninglist => "misp-warninglist",
+            Self::Rpz => "rpz",
             Self::Ranks(_) => "ranks",
         }
     }
@@ -216,6 +219,7 @@ pub fn parse(
         Format::Networks => lines::parse(reader, limits, sink, networks::line),
         Format::SpamhausJson => spamhaus::parse(reader, limits, sink),
         Format::MispWarninglist => misp::parse(reader, limits, sink),
+        Format::Rpz => rpz::parse(&mut rpz::ZoneRecords::new(reader), limits, sink),
         Format::Ranks(layout) => {
             lines::parse(reader, limits, sink, |text, tally| ranks::line(*layout, text, tally))
         }

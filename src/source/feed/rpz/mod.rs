@@ -8,8 +8,12 @@
 //!
 //! How a zone is written is for the reader behind [`PolicyRecords`] to know.
 
+mod zone;
+
 use std::io;
 use std::net::IpAddr;
+
+pub(super) use zone::ZoneRecords;
 
 use super::report::Tally;
 use super::{Entry, Limits, ParseError, Reason, Report, hosts, neutralised};
