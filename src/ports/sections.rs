@@ -148,6 +148,11 @@ impl Sections {
         of.iter().map(|&at| ttl_at(&self.octets, at)).min()
     }
 
+    /// The largest time to live of all records.
+    pub fn ttl_max_seconds(&self) -> Option<u32> {
+        self.ttls.iter().map(|&at| ttl_at(&self.octets, at)).max()
+    }
+
     /// The same records with each time to live moved into `min_seconds..=max_seconds`.
     pub fn with_ttl_bounds(mut self, min_seconds: u32, max_seconds: u32) -> Self {
         for &at in &self.ttls {

@@ -130,6 +130,8 @@ pub struct AnswerFacts {
 pub struct Resolution {
     /// The response code: NOERROR, NXDOMAIN, or one that concerns the name (YXDOMAIN).
     pub rcode: u16,
+    /// Whether there is no record of the type asked for: NXDOMAIN or NODATA, aliases apart.
+    pub is_negative: bool,
     /// Answer and authority sections. The chain stands in order; an SOA is in the authority
     /// section of negative answers; DNSSEC records only with DO.
     pub sections: Sections,

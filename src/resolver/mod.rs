@@ -1,3 +1,4 @@
 //! Queries in, answers out.
 
+pub mod cache;
 pub mod upstream;

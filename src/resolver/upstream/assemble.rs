@@ -24,6 +24,7 @@ pub(super) mod rtype {
     pub const NS: u16 = 2;
     pub const CNAME: u16 = 5;
     pub const SOA: u16 = 6;
+    pub const PTR: u16 = 12;
     pub const AAAA: u16 = 28;
     pub const DNAME: u16 = 39;
     pub const RRSIG: u16 = 46;
@@ -222,15 +223,15 @@ impl<'q> Assembly<'q> {
         end: End,
         paths: impl Fn(&Name) -> Vec<Arc<ZoneCut>>,
     ) -> Result<Resolution, UpstreamError> {
-        let negative = end != End::Data;
-        let (authorities, negative_ttl) = self.authorities(outcome, negative);
+        let is_negative = end != End::Data;
+        let (authorities, negative_ttl) = self.authorities(outcome, is_negative);
         self.facts.chain.append(&mut self.service_targets);
         self.facts.paths = self.names().map(paths).collect();
         if self.security == Security::Bogus && !self.question.checking_disabled {
             return Err(bogus());
         }
         let ttl = self.answers.iter().map(|record| record.ttl).min();
-        let ttl_seconds = match negative {
+        let ttl_seconds = match is_negative {
             true => negative_ttl.unwrap_or(0).min(ttl.unwrap_or(u32::MAX)),
             false => ttl.unwrap_or(0),
         };
@@ -238,7 +239,8 @@ impl<'q> Assembly<'q> {
         let sections = Sections::encode(name, &self.answers, &authorities)
             .map_err(|error| failed(ExtendedError::OTHER, error.to_string()))?;
         Ok(Resolution {
-            rcode: if negative { outcome.rcode } else { RCODE_NO_ERROR },
+            rcode: if is_negative { outcome.rcode } else { RCODE_NO_ERROR },
+            is_negative,
             sections,
             security: self.security,
             ttl_seconds,
@@ -249,18 +251,18 @@ impl<'q> Assembly<'q> {
 
     /// The SOA of a negative answer with the time to live of RFC 2308 section 5; with DO the
     /// proofs that come with it, and those of a wildcard answer (RFC 4035 section 3.1.3).
-    fn authorities(&mut self, outcome: &Outcome, negative: bool) -> (Vec<Record>, Option<u32>) {
+    fn authorities(&mut self, outcome: &Outcome, is_negative: bool) -> (Vec<Record>, Option<u32>) {
         let dnssec = self.question.dnssec_ok;
         let mut negative_ttl = None;
         let mut records = Vec::new();
         for item in &outcome.authorities {
             let mut record = item.record.clone();
             match (&item.meaning, record.rtype) {
-                (Meaning::Authority { minimum }, _) if negative => {
+                (Meaning::Authority { minimum }, _) if is_negative => {
                     record.ttl = record.ttl.min(*minimum);
                     negative_ttl.get_or_insert(record.ttl);
                 }
-                (Meaning::Signature { covers: rtype::SOA }, _) if negative && dnssec => {}
+                (Meaning::Signature { covers: rtype::SOA }, _) if is_negative && dnssec => {}
                 (Meaning::Signature { covers: rtype::NSEC | rtype::NSEC3 }, _) if dnssec => {}
                 (_, rtype::NSEC | rtype::NSEC3) if dnssec => {}
                 _ => continue,
@@ -270,7 +272,7 @@ impl<'q> Assembly<'q> {
         let proofs = outcome.authorities.iter().filter(|item| {
             !matches!(item.meaning, Meaning::Signature { .. } | Meaning::Nameserver(_))
         });
-        if negative {
+        if is_negative {
             let found = proofs.map(|item| item.security).max();
             self.security = self.security.max(found.unwrap_or(Security::Indeterminate));
         }

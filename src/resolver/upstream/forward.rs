@@ -118,19 +118,15 @@ impl Pool {
         let mut asked = Vec::new();
         let mut asking = FuturesUnordered::new();
         let mut failure = ServerError::Network("no server".to_owned());
-        let mut is_due = true;
+        // Each turn begins with one more server: at first, after a failure, when it is time.
         loop {
-            if is_due && let Some(at) = waiting.next() {
-                is_due = false;
+            if let Some(at) = waiting.next() {
                 asked.push(at);
                 asking.push(async move { (at, self.servers[at].ask(ask).await) });
             }
             let (at, result) = tokio::select! {
                 Some(done) = asking.next() => done,
-                () = sleep(self.hedge_after), if waiting.len() > 0 => {
-                    is_due = true;
-                    continue;
-                }
+                () = sleep(self.hedge_after), if waiting.len() > 0 => continue,
                 else => return Err(failure),
             };
             match result {
@@ -145,7 +141,6 @@ impl Pool {
                     }
                     asked.retain(|&other| other != at);
                     failure = the_more_telling(failure, error);
-                    is_due = true;
                 }
             }
         }

@@ -69,10 +69,9 @@ impl Router {
     }
 
     /// Routes `zone` and what is below it, down to the next zone.
-    pub fn add(&mut self, zones: impl IntoIterator<Item = Name>, route: Route) {
-        let at = self.routes.len();
+    pub fn add(&mut self, zone: Name, route: Route) {
+        self.zones.insert(zone, self.routes.len());
         self.routes.push(route);
-        self.zones.extend(zones.into_iter().map(|zone| (zone, at)));
     }
 
     /// Whether a zone that is routed holds `name`.
@@ -99,7 +98,7 @@ impl Router {
     /// Resolves a question.
     pub async fn resolve(&self, question: &Question) -> Result<Resolution, UpstreamError> {
         let mut assembly = Assembly::new(question);
-        let (outcome, end) = self.gather(&mut assembly, question).await?;
+        let (outcome, end) = self.gather(&mut assembly, question, 0).await?;
         if self.walk.is_wanted() {
             let asked = |name: &&Name| self.routes[self.position(name)].way == Way::Asked;
             let names: Vec<&Name> = assembly.names().filter(asked).collect();
@@ -111,14 +110,6 @@ impl Router {
 
     /// Asks route after route until the chain has its end.
     async fn gather(
-        &self,
-        assembly: &mut Assembly<'_>,
-        question: &Question,
-    ) -> Result<(Outcome, End), UpstreamError> {
-        self.gather_at(assembly, question, 0).await
-    }
-
-    async fn gather_at(
         &self,
         assembly: &mut Assembly<'_>,
         question: &Question,
@@ -162,7 +153,7 @@ impl Router {
         }
         let question = Question::plain(name.clone(), rtype);
         let mut assembly = Assembly::new(&question);
-        let gathering = self.gather_at(&mut assembly, &question, depth);
+        let gathering = self.gather(&mut assembly, &question, depth);
         let (outcome, _) = Box::pin(gathering).await?;
         Ok(outcome.answers.into_iter().filter(|item| item.record.rtype == rtype).collect())
     }
@@ -191,7 +182,7 @@ mod tests {
         for (zone, lines) in zones {
             let script = Arc::new(Script::new(lines));
             scripts.push(script.clone());
-            router.add([parsed(zone)], Route { engine: script, way: Way::Unknown });
+            router.add(parsed(zone), Route { engine: script, way: Way::Unknown });
         }
         (router, scripts)
     }

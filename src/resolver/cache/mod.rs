@@ -1,0 +1,670 @@
+//! The clients' cache: what the upstream said, ready to leave.
+//!
+//! A hit is an `Arc` of the whole [`Resolution`] with its sections in wire form and the facts that
+//! policy needs, so policy decides anew on every hit and no change of policy needs a flush. Nothing
+//! in here depends on policy or on who asked.
+//!
+//! Bounded in octets. Answers past their time are kept for a while and given out if the upstream
+//! fails (RFC 8767); failures are kept for seconds (RFC 9520). Time is an argument everywhere, in
+//! milliseconds from any zero that stays the same.
+
+mod through;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::time::Duration;
+
+use quick_cache::sync::{Cache as Map, DefaultLifecycle};
+use quick_cache::{DefaultHashBuilder, Equivalent, OptionsBuilder, Weighter};
+
+use crate::model::NameRef;
+use crate::ports::upstream::RCODE_NAME_ERROR;
+use crate::ports::{ExtendedError, Question, Resolution, Security, Ttl, UpstreamError};
+
+pub use through::{Cached, CachingUpstream, Counts};
+
+/// How long, how much.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CacheSettings {
+    /// Octets that all entries take together, by our own account.
+    pub size_bytes_max: u64,
+    /// A positive answer is kept and given out for at least this many seconds. 0: as its records
+    /// say.
+    pub ttl_min_seconds: u32,
+    /// And for at most this many (a day, as in most resolvers).
+    pub ttl_max_seconds: u32,
+    /// A negative answer is kept for at most this many seconds (RFC 2308 section 5: one to three
+    /// hours work well).
+    pub negative_ttl_max_seconds: u32,
+    /// A failure is kept for this many seconds, and doubly so with each further failure (RFC 9520
+    /// section 3.2: 5 seconds are recommended, 1 is the least).
+    pub failure_ttl_seconds: u32,
+    /// At most this many (RFC 9520 section 3.2: not more than 300).
+    pub failure_ttl_max_seconds: u32,
+    /// An answer may be given out for so many seconds after its end, if nothing better is to be
+    /// had (RFC 8767 section 5: 1 to 3 days). 0 switches that off.
+    pub stale_max_seconds: u32,
+    /// The time to live of records given out so (RFC 8767 section 4: 30 seconds).
+    pub stale_ttl_seconds: u32,
+    /// How long a client waits for something better (RFC 8767 section 5: 1.8 seconds).
+    pub stale_client_timeout: Duration,
+    /// After a failure the upstream is left alone for so long, as long as there is something stale
+    /// to give out (RFC 8767 section 5: 30 seconds).
+    pub stale_recheck_seconds: u32,
+    /// An answer that was given out this often is asked for again in the last tenth of its time. 0
+    /// switches that off.
+    pub prefetch_hits_min: u32,
+}
+
+impl Default for CacheSettings {
+    fn default() -> Self {
+        Self {
+            size_bytes_max: 64 << 20,
+            ttl_min_seconds: 0,
+            ttl_max_seconds: 86_400,
+            negative_ttl_max_seconds: 3_600,
+            failure_ttl_seconds: 5,
+            failure_ttl_max_seconds: 60,
+            stale_max_seconds: 86_400,
+            stale_ttl_seconds: 30,
+            stale_client_timeout: Duration::from_millis(1_800),
+            stale_recheck_seconds: 30,
+            prefetch_hits_min: 3,
+        }
+    }
+}
+
+/// RFC 9520 section 3.2.
+const FAILURE_SECONDS: std::ops::RangeInclusive<u32> = 1..=300;
+/// Bogus data are kept no longer than this (RFC 4035 section 4.7: a small time to live; 60 seconds
+/// as in BIND and Unbound).
+const BOGUS_SECONDS_MAX: u32 = 60;
+/// Answers that live shorter are not worth asking for ahead of time.
+const PREFETCH_TTL_SECONDS_MIN: u32 = 10;
+/// An entry's own struct, its key, and what the allocator and the map add.
+const ENTRY_OCTETS: u64 = 320;
+/// What an entry takes on average, to size the map.
+const ENTRY_OCTETS_USUAL: u64 = 900;
+
+/// A question as a front reads it, its name borrowed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct QuestionRef<'a> {
+    /// The query name.
+    pub name: NameRef<'a>,
+    /// The query type's number.
+    pub rtype: u16,
+    /// DO.
+    pub dnssec_ok: bool,
+    /// CD.
+    pub checking_disabled: bool,
+}
+
+impl<'a> From<&'a Question> for QuestionRef<'a> {
+    fn from(question: &'a Question) -> Self {
+        Self {
+            name: question.name.as_ref(),
+            rtype: question.rtype,
+            dnssec_ok: question.dnssec_ok,
+            checking_disabled: question.checking_disabled,
+        }
+    }
+}
+
+impl QuestionRef<'_> {
+    /// An owned copy.
+    pub fn to_owned(self) -> Question {
+        Question {
+            name: self.name.to_owned(),
+            rtype: self.rtype,
+            dnssec_ok: self.dnssec_ok,
+            checking_disabled: self.checking_disabled,
+        }
+    }
+}
+
+impl Equivalent<Question> for QuestionRef<'_> {
+    fn equivalent(&self, question: &Question) -> bool {
+        *self == QuestionRef::from(question)
+    }
+}
+
+/// An answer on its way to a client, before policy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// What the upstream said.
+    pub resolution: Arc<Resolution>,
+    /// What time to live its records get.
+    pub ttl: Ttl,
+    /// That it is stale.
+    pub extended_error: Option<ExtendedError>,
+}
+
+impl Answer {
+    /// Straight from the upstream.
+    fn new(resolution: Arc<Resolution>) -> Self {
+        Self { resolution, ttl: Ttl::Aged(0), extended_error: None }
+    }
+}
+
+/// What the cache knows about a question.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Lookup {
+    /// An answer within its time.
+    Fresh {
+        /// The answer.
+        answer: Answer,
+        /// Said once: it is popular and near its end, so ask for it again.
+        refresh: bool,
+    },
+    /// An answer past its time.
+    Stale {
+        /// The answer.
+        answer: Answer,
+        /// Whether the upstream may be asked: there was no failure lately.
+        retry: bool,
+    },
+    /// A failure within its time.
+    Failed(UpstreamError),
+    /// Nothing of use.
+    Miss,
+}
+
+#[derive(Debug)]
+struct Entry {
+    data: Option<Arc<Data>>,
+    failure: Option<Failure>,
+    octets: u64,
+}
+
+#[derive(Debug)]
+struct Data {
+    resolution: Arc<Resolution>,
+    stored: u64,
+    expires: u64,
+    hits: AtomicU32,
+    is_refreshing: AtomicBool,
+}
+
+#[derive(Debug, Clone)]
+struct Failure {
+    error: UpstreamError,
+    count: u32,
+    until: u64,
+}
+
+#[derive(Debug, Clone)]
+struct Octets;
+
+impl Weighter<Question, Arc<Entry>> for Octets {
+    fn weight(&self, _: &Question, entry: &Arc<Entry>) -> u64 {
+        entry.octets
+    }
+}
+
+/// The cache; shared by all fronts.
+#[derive(Debug)]
+pub struct Cache {
+    settings: CacheSettings,
+    map: Map<Question, Arc<Entry>, Octets>,
+}
+
+impl Cache {
+    /// An empty cache.
+    pub fn new(settings: CacheSettings) -> Self {
+        let items = usize::try_from(settings.size_bytes_max / ENTRY_OCTETS_USUAL).unwrap_or(1);
+        let options = OptionsBuilder::new()
+            .estimated_items_capacity(items.max(1))
+            .weight_capacity(settings.size_bytes_max)
+            .build()
+            .expect("both capacities are given");
+        let (hasher, lifecycle) = (DefaultHashBuilder::default(), DefaultLifecycle::default());
+        Self { settings, map: Map::with_options(options, Octets, hasher, lifecycle) }
+    }
+
+    /// What is known about `question` at `now`.
+    pub fn lookup(&self, question: QuestionRef<'_>, now: u64) -> Lookup {
+        let Some(entry) = self.map.get(&question) else { return Lookup::Miss };
+        let failure = entry.failure.as_ref().filter(|failure| now < failure.until);
+        if let Some(data) = &entry.data {
+            if now < data.expires {
+                let refresh = failure.is_none() && self.is_due(data, now);
+                return Lookup::Fresh { answer: data.fresh(now), refresh };
+            }
+            if now < self.useful_until(data) {
+                let answer = data.stale(self.settings.stale_ttl_seconds);
+                return Lookup::Stale { answer, retry: failure.is_none() };
+            }
+        }
+        match failure {
+            Some(failure) => Lookup::Failed(failure.error.clone()),
+            None => Lookup::Miss,
+        }
+    }
+
+    fn useful_until(&self, data: &Data) -> u64 {
+        data.expires + u64::from(self.settings.stale_max_seconds) * 1000
+    }
+
+    /// Counts a hit, and says once whether the entry should be asked for again.
+    fn is_due(&self, data: &Data, now: u64) -> bool {
+        let hits = data.hits.fetch_add(1, Ordering::Relaxed) + 1;
+        let (whole, left) = (data.expires - data.stored, data.expires - now);
+        self.settings.prefetch_hits_min > 0
+            && hits >= self.settings.prefetch_hits_min
+            && whole >= u64::from(PREFETCH_TTL_SECONDS_MIN) * 1000
+            && left * 10 < whole
+            && !data.is_refreshing.swap(true, Ordering::Relaxed)
+    }
+
+    /// Keeps what the upstream said, if it may be kept, and gives it back with the bounds of the
+    /// settings on its times to live.
+    pub fn insert(
+        &self,
+        question: &Question,
+        resolution: Arc<Resolution>,
+        now: u64,
+    ) -> Arc<Resolution> {
+        let resolution = self.bounded(resolution);
+        if resolution.ttl_seconds == 0 {
+            self.map.remove(question);
+            return resolution;
+        }
+        let data = Data {
+            resolution: resolution.clone(),
+            stored: now,
+            expires: now + u64::from(resolution.ttl_seconds) * 1000,
+            hits: AtomicU32::new(0),
+            is_refreshing: AtomicBool::new(false),
+        };
+        self.put(question, Some(Arc::new(data)), None);
+        resolution
+    }
+
+    /// Remembers that the upstream failed. An answer that is there stays, unless what failed is the
+    /// validation of a newer one: then the old one is not to be trusted either.
+    pub fn insert_failure(&self, question: &Question, error: UpstreamError, now: u64) {
+        let old = self.map.peek(question);
+        let (data, before) = match old.as_deref() {
+            Some(entry) => (entry.data.clone(), entry.failure.clone()),
+            None => (None, None),
+        };
+        let is_bogus = matches!(error, UpstreamError::Bogus(_));
+        let data = data.filter(|data| !is_bogus && now < self.useful_until(data));
+        let longest = self.settings.failure_ttl_max_seconds.clamp(1, *FAILURE_SECONDS.end());
+        // Failures in a row; a pause longer than the longest time begins a new row.
+        let row = before.filter(|f| now < f.until + u64::from(longest) * 1000);
+        let count = row.map_or(0, |failure| failure.count + 1);
+        let first = self.settings.failure_ttl_seconds.clamp(*FAILURE_SECONDS.start(), longest);
+        let mut seconds = first.saturating_mul(1 << count.min(16)).min(longest);
+        if data.is_some() {
+            seconds = seconds.max(self.settings.stale_recheck_seconds.min(*FAILURE_SECONDS.end()));
+        }
+        let failure = Failure { error, count, until: now + u64::from(seconds) * 1000 };
+        self.put(question, data, Some(failure));
+    }
+
+    fn put(&self, question: &Question, data: Option<Arc<Data>>, failure: Option<Failure>) {
+        let of_data = data.as_ref().map_or(0, |data| heap_octets(&data.resolution));
+        let octets = ENTRY_OCTETS + question.name.as_ref().key().len() as u64 + of_data;
+        self.map.insert(question.clone(), Arc::new(Entry { data, failure, octets }));
+    }
+
+    fn bounded(&self, resolution: Arc<Resolution>) -> Arc<Resolution> {
+        let settings = &self.settings;
+        let (min, mut max) = match resolution.is_negative {
+            false => (settings.ttl_min_seconds, settings.ttl_max_seconds),
+            true => (0, settings.negative_ttl_max_seconds.min(settings.ttl_max_seconds)),
+        };
+        if resolution.security == Security::Bogus {
+            max = max.min(BOGUS_SECONDS_MAX);
+        }
+        let ttl_seconds = resolution.ttl_seconds.max(min).min(max);
+        let is_within = resolution.ttl_seconds == ttl_seconds
+            && resolution.sections.ttl_max_seconds().is_none_or(|largest| largest <= max);
+        if is_within {
+            return resolution;
+        }
+        let mut bounded = Resolution::clone(&resolution);
+        bounded.sections = bounded.sections.with_ttl_bounds(min, max);
+        bounded.ttl_seconds = ttl_seconds;
+        Arc::new(bounded)
+    }
+
+    /// Forgets everything.
+    pub fn flush(&self) {
+        self.map.clear();
+    }
+
+    /// Forgets all about one name.
+    pub fn flush_name(&self, name: NameRef<'_>) {
+        self.map.retain(|question, _| question.name.as_ref() != name);
+    }
+
+    /// Forgets all about a name and the names below it.
+    pub fn flush_below(&self, name: NameRef<'_>) {
+        self.map.retain(|question, _| !question.name.as_ref().is_at_or_below(name));
+    }
+
+    /// Entries, those past their time included.
+    pub fn entry_count(&self) -> usize {
+        self.map.len()
+    }
+
+    /// Octets in use, by our own account.
+    pub fn size_bytes(&self) -> u64 {
+        self.map.weight()
+    }
+}
+
+impl Data {
+    fn fresh(&self, now: u64) -> Answer {
+        let age = u32::try_from(now.saturating_sub(self.stored) / 1000).unwrap_or(u32::MAX);
+        Answer { resolution: self.resolution.clone(), ttl: Ttl::Aged(age), extended_error: None }
+    }
+
+    fn stale(&self, ttl_seconds: u32) -> Answer {
+        let code = match self.resolution.rcode {
+            RCODE_NAME_ERROR => ExtendedError::STALE_NAME_ERROR,
+            _ => ExtendedError::STALE_ANSWER,
+        };
+        Answer {
+            resolution: self.resolution.clone(),
+            ttl: Ttl::Fixed(ttl_seconds),
+            extended_error: Some(ExtendedError::new(code, "the upstream does not answer")),
+        }
+    }
+}
+
+/// What a resolution holds on the heap. Zone cuts are shared between answers and counted in each,
+/// but for the root and the top-level zones: all answers have those, and there are few of them.
+fn heap_octets(resolution: &Resolution) -> u64 {
+    let name = |octets: usize| octets as u64 + 32;
+    let facts = &resolution.facts;
+    let chain: u64 = facts.chain.iter().map(|n| name(n.as_ref().key().len())).sum();
+    let addresses = 17 * facts.addresses.len() as u64;
+    let cuts = facts.paths.iter().flatten().map(|cut| match cut.zone.as_ref().label_count() {
+        0 | 1 => 8,
+        _ => {
+            let servers = cut.servers.iter().map(|server| {
+                name(server.name.as_ref().key().len()) + 17 * server.addresses.len() as u64 + 32
+            });
+            64 + name(cut.zone.as_ref().key().len()) + servers.sum::<u64>()
+        }
+    });
+    let paths = 24 * facts.paths.len() as u64 + cuts.sum::<u64>();
+    let errors: u64 = resolution.extended_errors.iter().map(|e| e.text.len() as u64 + 48).sum();
+    resolution.sections.heap_octets() as u64 + chain + addresses + paths + errors
+}
+
+#[cfg(test)]
+mod testing {
+    use super::*;
+    use crate::model::Name;
+    use crate::ports::{AnswerFacts, Record, Sections};
+
+    pub fn name(text: &str) -> Name {
+        Name::from_presentation(text).unwrap()
+    }
+
+    pub fn about(text: &str) -> Question {
+        Question::plain(name(text), 1)
+    }
+
+    /// An answer with one A record.
+    pub fn address(of: &str, ttl: u32) -> Arc<Resolution> {
+        with_records(of, ttl, 1, 4)
+    }
+
+    pub fn with_records(of: &str, ttl: u32, count: usize, octets: usize) -> Arc<Resolution> {
+        let owner = name(of).as_ref().to_wire().into();
+        let record = Record { owner, rtype: 1, ttl, rdata: vec![7; octets].into() };
+        let records = vec![record; count];
+        Arc::new(Resolution {
+            rcode: 0,
+            is_negative: false,
+            sections: Sections::encode(name(of).as_ref(), &records, &[]).unwrap(),
+            security: Security::Insecure,
+            ttl_seconds: ttl,
+            facts: AnswerFacts::default(),
+            extended_errors: Vec::new(),
+        })
+    }
+
+    pub fn nothing(of: &str, ttl: u32) -> Arc<Resolution> {
+        let positive = address(of, ttl);
+        Arc::new(Resolution { rcode: RCODE_NAME_ERROR, is_negative: true, ..(*positive).clone() })
+    }
+
+    pub fn failure() -> UpstreamError {
+        UpstreamError::Failed(ExtendedError::new(22, "silence"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::testing::*;
+    use super::*;
+    use rand::{RngExt, SeedableRng};
+
+    fn cache() -> Cache {
+        Cache::new(CacheSettings::default())
+    }
+
+    /// The lookup in a word, with the time to live that would be given out.
+    fn look(cache: &Cache, of: &Question, now: u64) -> (&'static str, Option<Ttl>) {
+        match cache.lookup(of.into(), now) {
+            Lookup::Fresh { answer, refresh: false } => ("fresh", Some(answer.ttl)),
+            Lookup::Fresh { answer, refresh: true } => ("refresh", Some(answer.ttl)),
+            Lookup::Stale { answer, retry: false } => ("stale", Some(answer.ttl)),
+            Lookup::Stale { answer, retry: true } => ("stale, retry", Some(answer.ttl)),
+            Lookup::Failed(_) => ("failed", None),
+            Lookup::Miss => ("miss", None),
+        }
+    }
+
+    #[test]
+    fn an_answer_ages_and_then_is_stale_and_then_gone() {
+        let settings = CacheSettings { prefetch_hits_min: 0, ..CacheSettings::default() };
+        let (cache, a) = (Cache::new(settings), about("a.test"));
+        cache.insert(&a, address("a.test", 300), 1_000);
+        for (now, expected) in [
+            (1_000, ("fresh", Some(Ttl::Aged(0)))),
+            (1_999, ("fresh", Some(Ttl::Aged(0)))),
+            (61_000, ("fresh", Some(Ttl::Aged(60)))),
+            (300_999, ("fresh", Some(Ttl::Aged(299)))),
+            (301_000, ("stale, retry", Some(Ttl::Fixed(30)))),
+            (86_700_999, ("stale, retry", Some(Ttl::Fixed(30)))),
+            (86_701_000, ("miss", None)),
+        ] {
+            assert_eq!(look(&cache, &a, now), expected, "{now}");
+        }
+    }
+
+    #[test]
+    fn a_stale_answer_says_so() {
+        let cache = cache();
+        cache.insert(&about("a.test"), address("a.test", 1), 0);
+        cache.insert(&about("no.test"), nothing("no.test", 1), 0);
+        for (of, code) in [("a.test", 3), ("no.test", 19)] {
+            let Lookup::Stale { answer, .. } = cache.lookup((&about(of)).into(), 2_000) else {
+                panic!("{of} is stale");
+            };
+            assert_eq!(answer.extended_error.unwrap().code, code);
+        }
+    }
+
+    #[test]
+    fn questions_that_differ_in_anything_have_answers_of_their_own() {
+        let (cache, base) = (cache(), about("a.test"));
+        cache.insert(&base, address("a.test", 300), 0);
+        for other in [
+            about("b.test"),
+            Question { rtype: 28, ..base.clone() },
+            Question { dnssec_ok: true, ..base.clone() },
+            Question { checking_disabled: true, ..base.clone() },
+        ] {
+            assert_eq!(look(&cache, &other, 0).0, "miss", "{other:?}");
+        }
+        assert_eq!(look(&cache, &about("A.Test"), 0).0, "fresh");
+        assert_eq!(QuestionRef::from(&base).to_owned(), base);
+    }
+
+    #[test]
+    fn what_may_not_be_kept_is_not_and_takes_the_old_away() {
+        let (cache, a) = (cache(), about("a.test"));
+        cache.insert(&a, address("a.test", 300), 0);
+        cache.insert(&a, address("a.test", 0), 1_000);
+        assert_eq!(look(&cache, &a, 1_000).0, "miss");
+    }
+
+    #[test]
+    fn times_to_live_have_bounds_by_kind() {
+        let settings = CacheSettings { ttl_min_seconds: 60, ..CacheSettings::default() };
+        let cache = Cache::new(settings);
+        for (resolution, kept) in [
+            (address("a.test", 5), 60),
+            (address("a.test", 500), 500),
+            (address("a.test", 999_999), 86_400),
+            (nothing("a.test", 5), 5),
+            (nothing("a.test", 999_999), 3_600),
+        ] {
+            let bounded = cache.insert(&about("a.test"), resolution, 0);
+            assert_eq!(bounded.ttl_seconds, kept);
+            assert_eq!(bounded.sections.ttl_min_seconds(), Some(kept));
+        }
+        let bogus = Resolution { security: Security::Bogus, ..(*address("a.test", 500)).clone() };
+        assert_eq!(cache.insert(&about("a.test"), Arc::new(bogus), 0).ttl_seconds, 60);
+    }
+
+    #[test]
+    fn failures_are_kept_for_a_time_that_doubles_up_to_its_bound() {
+        let (cache, a) = (cache(), about("a.test"));
+        let (mut now, mut seconds) = (0, Vec::new());
+        for _ in 0..7 {
+            cache.insert_failure(&a, failure(), now);
+            let start = now;
+            while look(&cache, &a, now).0 == "failed" {
+                now += 1_000;
+            }
+            seconds.push((now - start) / 1_000);
+        }
+        assert_eq!(seconds, [5, 10, 20, 40, 60, 60, 60]);
+        cache.insert(&a, address("a.test", 1), now);
+        let now = now + 90_000_000;
+        cache.insert_failure(&a, failure(), now);
+        assert_eq!(look(&cache, &a, now + 4_999).0, "failed");
+        assert_eq!(look(&cache, &a, now + 5_000).0, "miss", "a new row of failures");
+    }
+
+    #[test]
+    fn after_a_failure_what_is_stale_is_given_out_without_trying_for_half_a_minute() {
+        let (cache, a) = (cache(), about("a.test"));
+        cache.insert(&a, address("a.test", 10), 0);
+        cache.insert_failure(&a, failure(), 5_000);
+        assert_eq!(look(&cache, &a, 9_999).0, "fresh");
+        cache.insert_failure(&a, failure(), 20_000);
+        for (now, expected) in [(20_000, "stale"), (49_999, "stale"), (50_000, "stale, retry")] {
+            assert_eq!(look(&cache, &a, now).0, expected, "{now}");
+        }
+        cache.insert(&a, address("a.test", 10), 51_000);
+        assert_eq!(look(&cache, &a, 51_000).0, "fresh");
+    }
+
+    #[test]
+    fn without_staleness_an_answer_ends_with_its_time() {
+        let settings = CacheSettings { stale_max_seconds: 0, ..CacheSettings::default() };
+        let (cache, a) = (Cache::new(settings), about("a.test"));
+        cache.insert(&a, address("a.test", 10), 0);
+        assert_eq!(look(&cache, &a, 10_000).0, "miss");
+        cache.insert_failure(&a, failure(), 10_000);
+        assert_eq!((look(&cache, &a, 14_999).0, look(&cache, &a, 15_000).0), ("failed", "miss"));
+    }
+
+    #[test]
+    fn a_popular_answer_is_asked_for_again_once_in_the_last_tenth_of_its_time() {
+        let (cache, a) = (cache(), about("a.test"));
+        cache.insert(&a, address("a.test", 100), 0);
+        for now in [0, 50_000, 90_000] {
+            assert_eq!(look(&cache, &a, now).0, "fresh");
+        }
+        assert_eq!(look(&cache, &a, 90_001).0, "refresh");
+        assert_eq!(look(&cache, &a, 90_002).0, "fresh", "once is enough");
+        for (ttl, hits) in [(100, 2), (9, 9)] {
+            cache.insert(&a, address("a.test", ttl), 0);
+            let last = u64::from(ttl) * 1_000 - 1;
+            for _ in 0..hits {
+                assert_eq!(look(&cache, &a, last).0, "fresh", "{ttl} {hits}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_flush_takes_a_name_or_all_below_it_or_everything() {
+        let cache = cache();
+        let names = ["test", "a.test", "b.a.test", "nota.test"];
+        let left = |cache: &Cache| -> Vec<&str> {
+            names.into_iter().filter(|of| look(cache, &about(of), 0).0 == "fresh").collect()
+        };
+        let fill = || {
+            for of in names {
+                for rtype in [1, 28] {
+                    cache.insert(&Question { rtype, ..about(of) }, address(of, 9), 0);
+                }
+            }
+        };
+        fill();
+        cache.flush_name(name("a.test").as_ref());
+        assert_eq!(left(&cache), ["test", "b.a.test", "nota.test"]);
+        fill();
+        cache.flush_below(name("a.test").as_ref());
+        assert_eq!((left(&cache), cache.entry_count()), (vec!["test", "nota.test"], 4));
+        cache.flush();
+        assert_eq!((cache.entry_count(), cache.size_bytes()), (0, 0));
+    }
+
+    #[test]
+    fn the_bound_in_octets_holds_under_random_load() {
+        let size_bytes_max = 1 << 20;
+        let cache = Cache::new(CacheSettings { size_bytes_max, ..CacheSettings::default() });
+        for seed in 0..4 {
+            let mut dice = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
+            for step in 0..20_000_u64 {
+                let of = format!("n{}.test", dice.random_range(0..5_000));
+                match dice.random_range(0..10) {
+                    0 => cache.insert_failure(&about(&of), failure(), step),
+                    1..4 => drop(cache.lookup((&about(&of)).into(), step)),
+                    _ => {
+                        let count = dice.random_range(0..8);
+                        let octets = [4, 16, 600, 5_000][dice.random_range(0..4)];
+                        cache.insert(&about(&of), with_records(&of, 300, count, octets), step);
+                    }
+                }
+                assert!(cache.size_bytes() <= size_bytes_max, "seed {seed} step {step}");
+            }
+            let counted: u64 = cache.map.iter().map(|(_, entry)| entry.octets).sum();
+            assert_eq!(counted, cache.size_bytes(), "seed {seed}");
+            assert!(counted > size_bytes_max / 2, "seed {seed}: the room is used");
+        }
+    }
+
+    #[test]
+    fn shared_zone_cuts_of_the_top_are_not_counted_in_each_answer() {
+        use crate::ports::{Server, ZoneCut};
+        let cut = |zone: &str| {
+            let server = Server { name: name("ns.test"), addresses: Box::from([]) };
+            Arc::new(ZoneCut { zone: name(zone), servers: vec![server; 13].into() })
+        };
+        let with = |cuts: Vec<Arc<ZoneCut>>| {
+            let mut resolution = (*address("a.example.com", 9)).clone();
+            resolution.facts.paths = vec![cuts];
+            heap_octets(&resolution)
+        };
+        let (none, top, all) = (
+            with(vec![]),
+            with(vec![cut("."), cut("com")]),
+            with(vec![cut("."), cut("com"), cut("example.com")]),
+        );
+        assert_eq!(top - none, 16);
+        assert!(all - top > 13 * 64);
+    }
+}
