@@ -35,38 +35,13 @@ pub enum Step<'a> {
 /// An evaluation that waits for the answer.
 #[derive(Debug, Clone, Copy)]
 pub struct Evaluation<'a> {
-    snapshot: &'a Snapshot,
+    pub(super) snapshot: &'a Snapshot,
     query: Query<'a>,
-    applying: ZoneSet,
+    pub(super) applying: ZoneSet,
     /// The zones in which the client or the query name matched.
     matched: ZoneSet,
     /// The position of the zone whose rule for the query nothing but an earlier zone can beat.
-    settled: Option<usize>,
-}
-
-/// Whether policy needs something about the servers on the data path.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Need {
-    /// No rule looks at it.
-    No,
-    /// Rules look at what is known; nobody waits for more.
-    IfKnown,
-    /// The answer waits until it is known.
-    Wait,
-}
-
-/// What [`Evaluation::finish`] will look at, so that nothing else is gathered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Needs {
-    /// Whether addresses in the answer matter.
-    pub answer_addresses: bool,
-    /// The names of servers.
-    pub nameserver_names: Need,
-    /// The addresses of servers.
-    pub nameserver_addresses: Need,
-    /// Servers of zone cuts of at most this many labels are not looked at: 0 is the root, 1 its
-    /// children (`min-ns-dots` of the least demanding zone).
-    pub zone_labels_ignored: u8,
+    pub(super) settled: Option<usize>,
 }
 
 impl Snapshot {
@@ -143,40 +118,6 @@ impl<'a> Evaluation<'a> {
         &self.query
     }
 
-    /// What of the answer [`Evaluation::finish`] will look at.
-    pub fn needs(&self) -> Needs {
-        // A rule of a later zone cannot be preferred to a settled one, nor a later kind of its own.
-        let zones = match self.settled {
-            Some(position) => self.applying.before(position),
-            None => self.applying,
-        };
-        let having = |kind: TriggerKind| zones.and(self.snapshot.having[kind as usize]);
-        let options = |position: usize| &self.snapshot.zones[position].policy.options;
-        // Nobody waits for the sake of a zone that only observes.
-        let acting = |position: &usize| self.snapshot.acting.has(*position);
-        let need = |kind, waits: &dyn Fn(usize) -> bool| match having(kind) {
-            none if none.is_empty() => Need::No,
-            some if some.positions().filter(acting).any(waits) => Need::Wait,
-            _ => Need::IfKnown,
-        };
-        let servers =
-            having(TriggerKind::NameserverName).or(having(TriggerKind::NameserverAddress));
-        Needs {
-            answer_addresses: !having(TriggerKind::AnswerAddress).is_empty(),
-            nameserver_names: need(TriggerKind::NameserverName, &|position| {
-                options(position).nsdname_wait_recurse
-            }),
-            nameserver_addresses: need(TriggerKind::NameserverAddress, &|position| {
-                options(position).nsip_wait_recurse
-            }),
-            zone_labels_ignored: servers
-                .positions()
-                .map(|position| options(position).min_ns_dots)
-                .min()
-                .unwrap_or(u8::MAX),
-        }
-    }
-
     /// The second step. The first of the facts' steps stands for the query name; where there is
     /// none, because nothing could be resolved, the query alone is looked at.
     pub fn finish<'f>(self, facts: &'f AnswerFacts) -> Outcome<'f>
@@ -241,5 +182,143 @@ impl<'a> Evaluation<'a> {
             _ => &TriggerKind::ALL[1..],
         };
         self.snapshot.best_of(kinds, position, stage, &query)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Response;
+    use super::super::sample::{answer, name, query, snapshot, zone, zone_with};
+    use super::*;
+    use crate::model::Action;
+    use crate::zone::{Mode, ZoneOptions};
+
+    /// Position of the zone and what it does, before or after the answer.
+    fn verdict(hit: Option<&Hit<'_>>) -> Option<(usize, &'static str)> {
+        hit.map(|hit| (hit.zone, hit.response.as_str()))
+    }
+
+    fn early(snapshot: &Snapshot, query: &Query<'_>) -> Option<(usize, &'static str)> {
+        match snapshot.begin(query) {
+            Step::Decided { hit, .. } => verdict(Some(&hit)),
+            Step::Resolve(_) => None,
+        }
+    }
+
+    fn late(
+        snapshot: &Snapshot,
+        query: &Query<'_>,
+        facts: &AnswerFacts,
+    ) -> Option<(usize, &'static str)> {
+        match snapshot.begin(query) {
+            Step::Decided { hit, .. } => panic!("decided early: {hit:?}"),
+            Step::Resolve(evaluation) => verdict(evaluation.finish(facts).hit.as_ref()),
+        }
+    }
+
+    #[test]
+    fn a_nameserver_rule_of_an_earlier_zone_holds_up_and_beats_a_query_name() {
+        let snapshot = snapshot(vec![
+            zone(&[("nsdname ns.evil.test", Action::NoData)]),
+            zone(&[("qname www.evil.test", Action::NxDomain), ("qname ok.test", Action::Drop)]),
+        ]);
+        let (evil, ok) = (name("www.evil.test"), name("ok.test"));
+        assert_eq!(early(&snapshot, &query(&evil)), None);
+        let facts = answer(&["www.evil.test"], "192.0.2.1");
+        assert_eq!(late(&snapshot, &query(&evil), &facts), Some((0, "nodata")));
+        let facts = answer(&["ok.test"], "192.0.2.1");
+        assert_eq!(late(&snapshot, &query(&ok), &facts), Some((1, "drop")));
+    }
+
+    #[test]
+    fn a_query_name_decides_at_once_before_addresses_of_its_own_and_later_zones() {
+        let snapshot = snapshot(vec![
+            zone(&[("qname www.bad.test", Action::NxDomain), ("ip 0.0.0.0/0", Action::Drop)]),
+            zone(&[("nsip 0.0.0.0/0", Action::Drop)]),
+        ]);
+        assert_eq!(early(&snapshot, &query(&name("www.bad.test"))), Some((0, "nxdomain")));
+        assert_eq!(early(&snapshot, &query(&name("ok.bad.test"))), None);
+    }
+
+    #[test]
+    fn an_earlier_stage_beats_an_earlier_zone() {
+        let snapshot = snapshot(vec![
+            zone(&[("qname www.bad.test", Action::NxDomain), ("ip 192.0.2.1", Action::NoData)]),
+            zone(&[("qname alias.test", Action::Passthru)]),
+        ]);
+        let alias = name("alias.test");
+        let facts = answer(&["alias.test", "www.bad.test"], "192.0.2.1");
+        assert_eq!(late(&snapshot, &query(&alias), &facts), Some((1, "passthru")));
+        let (other, facts) = (name("b.test"), answer(&["b.test", "www.bad.test"], "192.0.2.1"));
+        assert_eq!(late(&snapshot, &query(&other), &facts), Some((0, "nxdomain")));
+        let only_alias = Query { rtype: 5, ..query(&other) };
+        assert_eq!(late(&snapshot, &only_alias, &facts), None);
+    }
+
+    #[test]
+    fn an_alias_is_made_of_the_name_of_its_stage_and_may_be_too_long() {
+        let below = Action::RedirectBelow(name("garden.test"));
+        let snapshot = snapshot(vec![zone(&[("qname *.bad.test", below)])]);
+        let short = name("www.bad.test");
+        let Step::Decided { hit, .. } = snapshot.begin(&query(&short)) else { panic!("waits") };
+        let Response::Alias(target) = hit.response else { panic!("{:?}", hit.response) };
+        assert_eq!(target.to_string(), "www.bad.test.garden.test");
+        let long = name(&format!("{}.bad.test", vec!["x".repeat(60); 4].join(".")));
+        assert_eq!(long.as_ref().wire_octets(), 254);
+        assert_eq!(early(&snapshot, &query(&long)), Some((0, "yxdomain")));
+    }
+
+    #[test]
+    fn an_alias_to_the_name_itself_lets_it_through() {
+        let garden = Action::Redirect(name("garden.test"));
+        let snapshot = snapshot(vec![zone(&[("qname *.test", garden)])]);
+        assert_eq!(early(&snapshot, &query(&name("garden.test"))), Some((0, "passthru")));
+        assert_eq!(early(&snapshot, &query(&name("other.test"))), Some((0, "cname")));
+    }
+
+    #[test]
+    fn a_validating_client_is_saved_from_zones_that_do_not_break_dnssec_only() {
+        let rules = [("qname bad.test", Action::NxDomain), ("qname ok.test", Action::Passthru)];
+        let draft = ZoneOptions { qname_wait_recurse: false, ..ZoneOptions::draft() };
+        let block = [("qname bad.test", Action::NoData), ("qname ok.test", Action::NoData)];
+        let snapshot = snapshot(vec![zone_with(draft, &rules), zone(&block)]);
+        let (bad, ok) = (name("bad.test"), name("ok.test"));
+        let validating = |name| Query { dnssec_ok: true, ..query(name) };
+        let mut facts = answer(&["bad.test"], "192.0.2.1");
+        assert_eq!(early(&snapshot, &query(&bad)), Some((0, "nxdomain")));
+        assert_eq!(late(&snapshot, &validating(&bad), &facts), Some((0, "nxdomain")));
+        facts.signed = true;
+        assert_eq!(late(&snapshot, &validating(&bad), &facts), Some((1, "nodata")));
+        assert_eq!(early(&snapshot, &validating(&ok)), Some((0, "passthru")));
+    }
+
+    #[test]
+    fn a_zone_that_observes_reports_and_holds_nobody_up() {
+        let observing = ZoneOptions { mode: Mode::Observe, ..ZoneOptions::ours() };
+        let rules = [("qname www.bad.test", Action::NxDomain), ("ip 192.0.2.1", Action::Drop)];
+        let snapshot = snapshot(vec![
+            zone_with(observing, &rules),
+            zone(&[("qname www.bad.test", Action::NoData)]),
+        ]);
+        let bad = name("www.bad.test");
+        let Step::Decided { hit, observed } = snapshot.begin(&query(&bad)) else { panic!("waits") };
+        assert_eq!(verdict(Some(&hit)), Some((1, "nodata")));
+        assert_eq!(verdict(observed.first()), Some((0, "nxdomain")));
+        let other = name("www.good.test");
+        let Step::Resolve(evaluation) = snapshot.begin(&query(&other)) else { panic!("decided") };
+        assert!(evaluation.needs().answer_addresses);
+        let facts = answer(&["www.good.test"], "192.0.2.1");
+        let outcome = evaluation.finish(&facts);
+        assert_eq!((outcome.hit, outcome.observed.len()), (None, 1));
+    }
+
+    #[test]
+    fn a_rule_for_a_name_that_cannot_be_resolved_applies_all_the_same() {
+        let snapshot = snapshot(vec![
+            zone(&[("ip 192.0.2.1", Action::Passthru)]),
+            zone(&[("qname down.test", Action::NxDomain)]),
+        ]);
+        let nothing = AnswerFacts::default();
+        assert_eq!(late(&snapshot, &query(&name("down.test")), &nothing), Some((1, "nxdomain")));
     }
 }
