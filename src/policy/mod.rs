@@ -276,7 +276,7 @@ mod tests {
             let (_, sets) = Parser::new(text, None, Some(origin.clone())).parse().unwrap();
             let mut names = 0;
             for set in sets.values() {
-                assert!(origin.zone_of(&set.name().clone()), "{}", set.name());
+                assert!(origin.zone_of(set.name()), "{}", set.name());
                 if *set.name() == origin {
                     continue;
                 }

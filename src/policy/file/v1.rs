@@ -47,7 +47,8 @@
 
 use std::net::IpAddr;
 
-use super::{Draft, Reference, names};
+use super::draft::{Draft, Reference};
+use super::names;
 use crate::diagnostic::Diagnostic;
 use crate::document::{Table, Value};
 use crate::model::{Action, GroupSet, Name, RrSet, Timestamp};
