@@ -277,10 +277,10 @@ fn check_curve(id: &str, file: &SourceFile, kind: Kind) -> Result<Option<Curve>,
         (Some(precision), Some(half_life_h), Some(knots)) => (precision, *half_life_h, knots),
         _ => return Err(incomplete()),
     };
-    let place = || format!("sources.{id}.{{half_life_h,knots}}.{}", kind.as_str());
-    check_hours(&place(), half_life_h, HALF_LIFE_H_MAX)?;
+    let place = |key: &str| format!("sources.{id}.{key}.{}", kind.as_str());
+    check_hours(&place("half_life_h"), half_life_h, HALF_LIFE_H_MAX)?;
     for knot in knots {
-        check_weight(&place(), i32::from(*knot))?;
+        check_weight(&place("knots"), i32::from(*knot))?;
     }
     Ok(Some(Curve {
         precision_ppm: precision.0,

@@ -240,3 +240,51 @@ fn leading_category(facts: &Facts, positive: &[Item]) -> Option<Category> {
     let first = most.and_then(|most| sums.into_iter().position(|sum| sum == most));
     Some(first.map_or(Category::Suspicious, |at| Category::ALL[at]))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_equal_sums_the_category_that_stands_first_leads() {
+        let mut facts = Facts::new(Kind::Domain);
+        let mut chains = Chains::default();
+        for (tag, category) in
+            [Category::Spam, Category::Malware, Category::Scam].iter().enumerate()
+        {
+            let listing = Listing::new(SourceIndex(tag as u16), 0);
+            facts.listings.push(Listing { category: *category, ..listing });
+            chains.add(0, tag as u16, tag as u16, 1000);
+        }
+        assert_eq!(leading_category(&facts, &chains.positive), Some(Category::Malware));
+    }
+
+    #[test]
+    fn engines_that_are_feeds_read_here_do_not_count_again() {
+        let vt =
+            VirusTotal { malicious: 3, suspicious: 1, dup_engines: 2, ..VirusTotal::default() };
+        assert_eq!(half_units(&vt), 3);
+        assert_eq!(half_units(&VirusTotal { dup_engines: 9, ..vt }), 0);
+    }
+
+    #[test]
+    fn votes_are_cut_towards_zero_and_stay_within_their_bound() {
+        let votes = |votes_malicious, votes_harmless| {
+            votes_weight(&VirusTotal { votes_malicious, votes_harmless, ..VirusTotal::default() })
+        };
+        assert_eq!(votes(30, 900), -279);
+        assert_eq!(votes(1, 0), 50);
+        assert_eq!(votes(u32::MAX, 0), 299);
+        assert_eq!(votes(0, u32::MAX), -299);
+    }
+
+    #[test]
+    fn what_is_beyond_a_cap_is_a_part_of_its_own() {
+        let mut parts: Vec<Part> = Vec::new();
+        assert_eq!(cap(6500, 6000, Label::CapDirectPositive, &mut parts), 6000);
+        assert_eq!(cap(-1500, -1200, Label::CapDirectNegative, &mut parts), -1200);
+        assert_eq!(cap(6000, 6000, Label::CapDirectPositive, &mut parts), 6000);
+        let added: Vec<i32> = parts.iter().map(|part| part.mban).collect();
+        assert_eq!(added, [-500, 300]);
+    }
+}
