@@ -242,7 +242,7 @@ fn check_source(id: &str, file: &SourceFile) -> Result<Source, ModelError> {
     if file.stage > 2 {
         return Err(ModelError::Stage { source_id: id.to_owned(), stage: file.stage });
     }
-    let listings = PerKind::default() != file.knots || file.tier.is_some() || file.never_alone;
+    let listings = PerKind::default() != file.knots || file.tier.is_some() || file.generic;
     if file.class != Class::List && listings {
         return Err(ModelError::NotAList(id.to_owned()));
     }
@@ -262,7 +262,7 @@ fn check_source(id: &str, file: &SourceFile) -> Result<Source, ModelError> {
         origin: file.origin.as_deref().map(Into::into),
         origin_number: 0,
         tier_a: file.tier == Some(Tier::A),
-        never_alone: file.never_alone,
+        generic: file.generic,
         grace_h,
         reference: file.reference,
         curves,

@@ -138,62 +138,76 @@ fn without(model: &Model, facts: &Facts, index: SourceIndex) -> Facts {
 
 /// The facts with one more piece of evidence each, of every kind that is still missing.
 fn candidates(model: &Model, facts: &Facts) -> Vec<(Label, Facts)> {
-    let mut candidates = Vec::new();
-    let mut add = |label: Label, change: &dyn Fn(&mut Facts)| {
-        let mut changed = facts.clone();
-        change(&mut changed);
-        candidates.push((label, changed));
-    };
-    let lists = (0..model.sources().len()).map(|at| SourceIndex(at as u16)).filter(|&index| {
+    let mut candidates = Candidates { facts, found: Vec::new() };
+    for index in (0..model.sources().len()).map(|at| SourceIndex(at as u16)) {
         let known = facts.listings.iter().any(|listing| is_copy(model, index, listing.source));
-        !known && model.source(index).precision_ppm(facts.kind).is_some()
-    });
-    for index in lists {
-        add(Label::Source(index), &|facts| facts.listings.push(Listing::new(index, 0)));
-    }
-    let providers = &model.providers;
-    if facts.vt.is_none() {
-        for half_units in starts(&model.vt.half_units).chain([1]) {
-            let vt = virus_total(model, half_units);
-            add(Label::Source(providers.vt), &|facts| facts.vt = Some(vt));
+        if !known && model.source(index).precision_ppm(facts.kind).is_some() {
+            candidates.add(Label::Source(index), |facts| {
+                facts.listings.push(Listing::new(index, 0));
+            });
         }
     }
-    if facts.apivoid.is_none() {
-        for detections in starts(&model.apivoid_detections) {
-            let answer = ApiVoid { detections, ..ApiVoid::default() };
-            add(Label::Source(providers.apivoid), &|facts| facts.apivoid = Some(answer));
-        }
-    }
-    if facts.tip.is_none() {
-        for hit in [false, true] {
-            let answer = Tip { malware_db_hit: Some(hit), age_h: 0 };
-            add(Label::Source(providers.tip), &|facts| facts.tip = Some(answer));
-        }
-    }
+    add_answers(model, &mut candidates);
     if facts.kind == Kind::Domain {
-        add_context(model, facts, &mut add);
+        add_context(model, &mut candidates);
     }
-    candidates
+    candidates.found
 }
 
-fn add_context(model: &Model, facts: &Facts, add: &mut dyn FnMut(Label, &dyn Fn(&mut Facts))) {
+struct Candidates<'a> {
+    facts: &'a Facts,
+    found: Vec<(Label, Facts)>,
+}
+
+impl Candidates<'_> {
+    fn add(&mut self, label: Label, change: impl FnOnce(&mut Facts)) {
+        let mut changed = self.facts.clone();
+        change(&mut changed);
+        self.found.push((label, changed));
+    }
+}
+
+fn add_answers(model: &Model, candidates: &mut Candidates<'_>) {
+    let providers = &model.providers;
+    if candidates.facts.vt.is_none() {
+        for half_units in starts(&model.vt.half_units).chain([1]) {
+            let vt = virus_total(model, half_units);
+            candidates.add(Label::Source(providers.vt), |facts| facts.vt = Some(vt));
+        }
+    }
+    if candidates.facts.apivoid.is_none() {
+        for detections in starts(&model.apivoid_detections) {
+            let answer = ApiVoid { detections, ..ApiVoid::default() };
+            candidates.add(Label::Source(providers.apivoid), |facts| facts.apivoid = Some(answer));
+        }
+    }
+    if candidates.facts.tip.is_none() {
+        for hit in [false, true] {
+            let answer = Tip { malware_db_hit: Some(hit), age_h: 0 };
+            candidates.add(Label::Source(providers.tip), |facts| facts.tip = Some(answer));
+        }
+    }
+}
+
+fn add_context(model: &Model, candidates: &mut Candidates<'_>) {
+    let facts = candidates.facts;
     if facts.age_days.is_none() {
         for days in starts(&model.age_days) {
-            add(Label::Age, &|facts| facts.age_days = Some(days));
+            candidates.add(Label::Age, |facts| facts.age_days = Some(days));
         }
     }
     if facts.nod_hours.is_none() {
         for hours in starts(&model.nod_hours) {
-            add(Label::Nod, &|facts| facts.nod_hours = Some(hours));
+            candidates.add(Label::Nod, |facts| facts.nod_hours = Some(hours));
         }
     }
     if facts.rank30.is_none() {
         for rank in starts(&model.rank30) {
-            add(Label::Popularity, &|facts| facts.rank30 = Some(rank));
+            candidates.add(Label::Popularity, |facts| facts.rank30 = Some(rank));
         }
     }
     if !facts.local_history {
-        add(Label::LocalHistory, &|facts| facts.local_history = true);
+        candidates.add(Label::LocalHistory, |facts| facts.local_history = true);
     }
 }
 

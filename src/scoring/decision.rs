@@ -107,7 +107,7 @@ mod tests {
         // Enough direct evidence that no guard speaks, but a score below all thresholds.
         let model = Model::shipped();
         let mut faded = Facts::new(Kind::Domain);
-        faded.listings.push(Listing::new(model.source_index("tweetfeed").unwrap(), 300));
+        faded.listings.push(Listing::new(model.source_index("urlhaus").unwrap(), 800));
         let held = |held_h| Previous { level: Level::Redirect, held_h, changes: 0 };
         assert_eq!(level(&faded, held(5)).0, Level::Redirect);
         assert_eq!(level(&faded, held(6)).0, Level::Allow);

@@ -33,7 +33,7 @@ pub(super) struct Direct {
     pub positive: i32,
     pub diversity_ppm: u32,
     pub tier_a: bool,
-    pub never_alone: bool,
+    pub generic_alone: bool,
     pub category: Option<Category>,
 }
 
@@ -65,8 +65,8 @@ pub(super) fn score(model: &Model, facts: &Facts, later_h: u32, sink: &mut impl 
         positive: capped,
         diversity_ppm: chain::diversity_ppm(positive, model, model.distinct_origins),
         tier_a: positive.iter().any(|item| source(model, item).tier_a),
-        never_alone: groups.next().is_some_and(|source| source.never_alone)
-            && groups.all(|source| source.never_alone),
+        generic_alone: groups.next().is_some_and(|source| source.generic)
+            && groups.all(|source| source.generic),
         category: leading_category(facts, positive),
     }
 }

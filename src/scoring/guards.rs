@@ -58,8 +58,8 @@ pub enum Guard {
     Established,
     /// G9: not two groups against it, and none of tier A.
     OneGroup,
-    /// G9: only lists that never enforce alone (SCORING 2.11 j).
-    NeverAlone,
+    /// G9: only generic lists, however many (SCORING 2.11 j).
+    GenericAlone,
     /// G10: hardly any direct evidence.
     NoDirectEvidence,
     /// G7: parked.
@@ -83,7 +83,7 @@ impl Guard {
             Self::NoPopularityList => "G8 no popularity list",
             Self::Established => "G9 established",
             Self::OneGroup => "G9 one group",
-            Self::NeverAlone => "G9 generic list alone",
+            Self::GenericAlone => "G9 generic lists alone",
             Self::NoDirectEvidence => "G10 no direct evidence",
             Self::Parked => "G7 parked",
         }
@@ -182,13 +182,13 @@ fn is_shared(facts: &Facts) -> bool {
 }
 
 /// G9: an established name needs two groups against it; another needs two groups or one source of
-/// tier A to be blocked.
+/// tier A to be blocked. A strong prediction counts for part of a group, generic lists for none of
+/// their own.
 fn ask_for_two_groups(model: &Model, facts: &Facts, score: &Score, guarded: &mut Guarded) {
-    let mut diversity_ppm = score.diversity_ppm;
-    if score.prediction >= model.prediction.strong {
-        diversity_ppm += model.prediction.diversity_ppm;
-    }
-    if diversity_ppm >= DIVERSITY_PPM_MIN {
+    let predicted = score.prediction >= model.prediction.strong;
+    guarded.at_most(Level::Monitor, Guard::GenericAlone, score.generic_alone && !predicted);
+    let bonus_ppm = if predicted { model.prediction.diversity_ppm } else { 0 };
+    if score.diversity_ppm + bonus_ppm >= DIVERSITY_PPM_MIN {
         return;
     }
     if is_established(facts) {
@@ -196,7 +196,6 @@ fn ask_for_two_groups(model: &Model, facts: &Facts, score: &Score, guarded: &mut
         let to = if redirects { Level::Redirect } else { Level::Monitor };
         return guarded.at_most(to, Guard::Established, true);
     }
-    guarded.at_most(Level::Monitor, Guard::NeverAlone, score.never_alone);
     guarded.at_most(Level::Redirect, Guard::OneGroup, !score.tier_a);
 }
 
