@@ -242,7 +242,7 @@ fn check_source(id: &str, file: &SourceFile) -> Result<Source, ModelError> {
     if file.stage > 2 {
         return Err(ModelError::Stage { source_id: id.to_owned(), stage: file.stage });
     }
-    let listings = PerKind::default() != file.knots || file.tier.is_some() || file.never_alone;
+    let listings = PerKind::default() != file.knots || file.tier.is_some() || file.generic;
     if file.class != Class::List && listings {
         return Err(ModelError::NotAList(id.to_owned()));
     }
@@ -262,7 +262,7 @@ fn check_source(id: &str, file: &SourceFile) -> Result<Source, ModelError> {
         origin: file.origin.as_deref().map(Into::into),
         origin_number: 0,
         tier_a: file.tier == Some(Tier::A),
-        never_alone: file.never_alone,
+        generic: file.generic,
         grace_h,
         reference: file.reference,
         curves,
@@ -277,10 +277,10 @@ fn check_curve(id: &str, file: &SourceFile, kind: Kind) -> Result<Option<Curve>,
         (Some(precision), Some(half_life_h), Some(knots)) => (precision, *half_life_h, knots),
         _ => return Err(incomplete()),
     };
-    let place = || format!("sources.{id}.{{half_life_h,knots}}.{}", kind.as_str());
-    check_hours(&place(), half_life_h, HALF_LIFE_H_MAX)?;
+    let place = |key: &str| format!("sources.{id}.{key}.{}", kind.as_str());
+    check_hours(&place("half_life_h"), half_life_h, HALF_LIFE_H_MAX)?;
     for knot in knots {
-        check_weight(&place(), i32::from(*knot))?;
+        check_weight(&place("knots"), i32::from(*knot))?;
     }
     Ok(Some(Curve {
         precision_ppm: precision.0,

@@ -40,9 +40,9 @@ pub struct SourceDescription {
     pub origin: Option<String>,
     /// Audited well enough to block a young name alone.
     pub tier: Option<Tier>,
-    /// Enforces nothing without another group beside it.
+    /// It takes in much: without a source that is not generic it enforces nothing.
     #[serde(default)]
-    pub never_alone: bool,
+    pub generic: bool,
     /// Hours that do not age a listing; 48 if absent.
     pub grace_h: Option<u32>,
     /// What the age counts from.
@@ -176,7 +176,7 @@ fn compile_source(
         grace_h: source.grace_h,
         half_life_h: PerKind::default(),
         knots: PerKind::default(),
-        never_alone: source.never_alone,
+        generic: source.generic,
         origin: source.origin.clone(),
         pi: PerKind::default(),
         reference: source.reference,

@@ -79,3 +79,85 @@ fn crossed(model: &Model, mban: i64, previous: Level) -> Level {
     };
     Level::ALL.into_iter().rev().find(holds).unwrap_or(Level::Allow)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scoring::{Facts, Kind, Listing, score};
+
+    /// A young name on a tier-A list, blocked by its score alone.
+    fn blocked(model: &Model) -> Facts {
+        let mut facts = Facts::new(Kind::Domain);
+        let certpl = model.source_index("certpl").unwrap();
+        facts.listings.push(Listing::new(certpl, 0));
+        facts
+    }
+
+    fn level(facts: &Facts, previous: Previous) -> (Level, bool) {
+        let model = Model::shipped();
+        let decision = decide(&model, facts, &score(&model, facts), &previous);
+        (decision.level, decision.ticket)
+    }
+
+    #[test]
+    fn a_level_rises_at_once_and_falls_after_six_hours() {
+        let facts = blocked(&Model::shipped());
+        let just = |level| Previous { level, held_h: 0, changes: 0 };
+        assert_eq!(level(&facts, just(Level::Allow)).0, Level::Block);
+        // Enough direct evidence that no guard speaks, but a score below all thresholds.
+        let model = Model::shipped();
+        let mut faded = Facts::new(Kind::Domain);
+        faded.listings.push(Listing::new(model.source_index("urlhaus").unwrap(), 800));
+        let held = |held_h| Previous { level: Level::Redirect, held_h, changes: 0 };
+        assert_eq!(level(&faded, held(5)).0, Level::Redirect);
+        assert_eq!(level(&faded, held(6)).0, Level::Allow);
+    }
+
+    #[test]
+    fn a_guard_lowers_a_level_that_is_held() {
+        let mut facts = Facts::new(Kind::Domain);
+        facts.rank30 = Some(1);
+        let just = Previous { level: Level::Block, held_h: 0, changes: 0 };
+        assert_eq!(level(&facts, just).0, Level::Monitor);
+    }
+
+    #[test]
+    fn after_four_changes_a_level_only_falls_and_a_ticket_is_raised() {
+        let facts = blocked(&Model::shipped());
+        let unsteady = |level, changes| Previous { level, held_h: 90, changes };
+        assert_eq!(level(&facts, unsteady(Level::Monitor, 3)), (Level::Block, false));
+        assert_eq!(level(&facts, unsteady(Level::Monitor, 4)), (Level::Monitor, true));
+        assert_eq!(level(&facts, unsteady(Level::Block, 4)), (Level::Block, false));
+        let clean = Facts::new(Kind::Domain);
+        assert_eq!(level(&clean, unsteady(Level::Block, 4)), (Level::Allow, true));
+    }
+
+    #[test]
+    fn an_administrator_is_not_held_back_by_changes() {
+        let mut facts = Facts::new(Kind::Domain);
+        facts.admin = Some(crate::scoring::facts::Admin::Deny);
+        let unsteady = Previous { level: Level::Allow, held_h: 0, changes: 9 };
+        assert_eq!(level(&facts, unsteady), (Level::Block, false));
+    }
+
+    #[test]
+    fn thresholds_hold_exactly_at_their_value() {
+        let model = Model::shipped();
+        for (mban, previous, expected) in [
+            (1500, Level::Allow, Level::Block),
+            (1499, Level::Allow, Level::Redirect),
+            (1499, Level::Redirect, Level::Redirect),
+            (1100, Level::Block, Level::Block),
+            (1099, Level::Block, Level::Redirect),
+            (999, Level::Allow, Level::Monitor),
+            (700, Level::Redirect, Level::Redirect),
+            (699, Level::Block, Level::Monitor),
+            (0, Level::Allow, Level::Monitor),
+            (-1, Level::Allow, Level::Allow),
+            (-300, Level::Monitor, Level::Monitor),
+            (-301, Level::Block, Level::Allow),
+        ] {
+            assert_eq!(crossed(&model, mban, previous), expected, "{mban} from {previous}");
+        }
+    }
+}

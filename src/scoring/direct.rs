@@ -33,7 +33,7 @@ pub(super) struct Direct {
     pub positive: i32,
     pub diversity_ppm: u32,
     pub tier_a: bool,
-    pub never_alone: bool,
+    pub generic_alone: bool,
     pub category: Option<Category>,
 }
 
@@ -65,8 +65,8 @@ pub(super) fn score(model: &Model, facts: &Facts, later_h: u32, sink: &mut impl 
         positive: capped,
         diversity_ppm: chain::diversity_ppm(positive, model, model.distinct_origins),
         tier_a: positive.iter().any(|item| source(model, item).tier_a),
-        never_alone: groups.next().is_some_and(|source| source.never_alone)
-            && groups.all(|source| source.never_alone),
+        generic_alone: groups.next().is_some_and(|source| source.generic)
+            && groups.all(|source| source.generic),
         category: leading_category(facts, positive),
     }
 }
@@ -239,4 +239,52 @@ fn leading_category(facts: &Facts, positive: &[Item]) -> Option<Category> {
     let most = sums.into_iter().max().filter(|&most| most > 0);
     let first = most.and_then(|most| sums.into_iter().position(|sum| sum == most));
     Some(first.map_or(Category::Suspicious, |at| Category::ALL[at]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_equal_sums_the_category_that_stands_first_leads() {
+        let mut facts = Facts::new(Kind::Domain);
+        let mut chains = Chains::default();
+        for (tag, category) in
+            [Category::Spam, Category::Malware, Category::Scam].iter().enumerate()
+        {
+            let listing = Listing::new(SourceIndex(tag as u16), 0);
+            facts.listings.push(Listing { category: *category, ..listing });
+            chains.add(0, tag as u16, tag as u16, 1000);
+        }
+        assert_eq!(leading_category(&facts, &chains.positive), Some(Category::Malware));
+    }
+
+    #[test]
+    fn engines_that_are_feeds_read_here_do_not_count_again() {
+        let vt =
+            VirusTotal { malicious: 3, suspicious: 1, dup_engines: 2, ..VirusTotal::default() };
+        assert_eq!(half_units(&vt), 3);
+        assert_eq!(half_units(&VirusTotal { dup_engines: 9, ..vt }), 0);
+    }
+
+    #[test]
+    fn votes_are_cut_towards_zero_and_stay_within_their_bound() {
+        let votes = |votes_malicious, votes_harmless| {
+            votes_weight(&VirusTotal { votes_malicious, votes_harmless, ..VirusTotal::default() })
+        };
+        assert_eq!(votes(30, 900), -279);
+        assert_eq!(votes(1, 0), 50);
+        assert_eq!(votes(u32::MAX, 0), 299);
+        assert_eq!(votes(0, u32::MAX), -299);
+    }
+
+    #[test]
+    fn what_is_beyond_a_cap_is_a_part_of_its_own() {
+        let mut parts: Vec<Part> = Vec::new();
+        assert_eq!(cap(6500, 6000, Label::CapDirectPositive, &mut parts), 6000);
+        assert_eq!(cap(-1500, -1200, Label::CapDirectNegative, &mut parts), -1200);
+        assert_eq!(cap(6000, 6000, Label::CapDirectPositive, &mut parts), 6000);
+        let added: Vec<i32> = parts.iter().map(|part| part.mban).collect();
+        assert_eq!(added, [-500, 300]);
+    }
 }

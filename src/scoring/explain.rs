@@ -295,3 +295,125 @@ fn asked(model: &Model, facts: &Facts) -> Vec<Asked> {
         .map(|(index, age_h)| Asked { id: model.source(index).id().to_owned(), age_h })
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scoring::facts::{ApiVoid, Host, Tip, VirusTotal};
+
+    fn listing(model: &Model, id: &str, age_h: u32) -> Listing {
+        Listing::new(model.source_index(id).unwrap(), age_h)
+    }
+
+    #[test]
+    fn every_contribution_says_what_it_is_and_where_it_comes_from() {
+        let model = Model::shipped();
+        let mut facts = Facts::new(Kind::Domain);
+        facts
+            .listings
+            .push(Listing { category: Category::Phishing, ..listing(&model, "openphish", 6) });
+        facts.vt = Some(VirusTotal {
+            malicious: 7,
+            suspicious: 1,
+            harmless: 86,
+            dup_engines: 1,
+            age_h: 2,
+            votes_malicious: 3,
+            ..VirusTotal::default()
+        });
+        facts.apivoid = Some(ApiVoid { detections: 4, engines: 40, age_h: 10 });
+        facts.tip = Some(Tip { malware_db_hit: Some(true), age_h: 9 });
+        facts.bgpranking_q_ppm = Some(600);
+        facts.age_days = Some(2);
+        facts.nod_hours = Some(30);
+        facts.infrastructure.host = Some(Host { asn: Some(150), prefix: Some(420), ip: Some(980) });
+        facts.infrastructure.ns = Some(600);
+        let explanation = explain(&model, &facts, &Previous::default());
+        let lines: Vec<String> = explanation
+            .contributions
+            .iter()
+            .map(|part| {
+                let fact = part.fact_ref.as_deref().unwrap_or("-");
+                format!("{:+} {} ({fact}): {}", part.mban, part.id, part.text)
+            })
+            .collect();
+        assert_eq!(
+            lines,
+            [
+                "-2000 prior (type): any domain before evidence",
+                "+3380 openphish (lists.openphish): listed as phishing, 6 h old",
+                "+1290 vt (vt): 7 malicious, 1 suspicious of 94 engines, 1 of them read here as a feed",
+                "+900 age (age_days): registered 2 days ago",
+                "+560 host.ip (infra.host.ip): malicious names on the address, beyond the prefix",
+                "+450 apivoid (apivoid): detected by 4 of 40 engines",
+                "+300 ns (infra.ns): malicious names on its name servers",
+                "+270 host.prefix (infra.host.prefix): malicious names in the prefix, beyond the AS",
+                "+178 bgpranking (bgpranking_q_ppm): in the worst 0.0600 % of AS",
+                "+150 host.asn (infra.host.asn): malicious names in the AS of its addresses",
+                "+100 tip (tip): found in malware databases",
+                "+60 nod (nod_hours): first seen 30 h ago",
+                "+7 vt_votes (vt.votes_malicious): 3 votes malicious, 0 harmless",
+            ]
+        );
+        let sum: i64 = explanation.contributions.iter().map(|part| i64::from(part.mban)).sum();
+        assert_eq!(sum, explanation.mban);
+        assert_eq!(explanation.category, Some(Category::Phishing));
+        assert_eq!(explanation.contributions[2].independence_ppm, 600_000);
+        assert_eq!(explanation.contributions[2].raw_mban, 2150);
+        assert_eq!(explanation.contributions[2].age_h, Some(2));
+        let asked: Vec<(&str, u32)> =
+            explanation.asked.iter().map(|asked| (asked.id.as_str(), asked.age_h)).collect();
+        assert_eq!(asked, [("apivoid", 10), ("tip", 9), ("vt", 2)]);
+    }
+
+    #[test]
+    fn listings_that_add_nothing_say_why() {
+        let model = Model::shipped();
+        let mut facts = Facts::new(Kind::Domain);
+        facts.multi_tenant = true;
+        facts.listings.extend([
+            Listing { quarantined: true, ..listing(&model, "openphish", 1) },
+            Listing { scope: Scope::Url, ..listing(&model, "urlhaus", 1) },
+            listing(&model, "feodo", 1),
+            listing(&model, "threatfox", 90_000),
+            listing(&model, "certpl", 5),
+            listing(&model, "certpl", 7),
+        ]);
+        let explanation = explain(&model, &facts, &Previous::default());
+        let reasons: Vec<(&str, Reason)> = explanation
+            .uncounted
+            .iter()
+            .map(|listing| (listing.id.as_str(), listing.reason))
+            .collect();
+        assert_eq!(
+            reasons,
+            [
+                ("certpl", Reason::Repeated),
+                ("feodo", Reason::Kind),
+                ("openphish", Reason::Quarantined),
+                ("threatfox", Reason::Aged),
+                ("urlhaus", Reason::Url),
+            ]
+        );
+    }
+
+    #[test]
+    fn the_leading_category_has_the_largest_sum_of_what_counts() {
+        let model = Model::shipped();
+        let category = |listed: &[(&str, Category)]| {
+            let mut facts = Facts::new(Kind::Domain);
+            facts.tip = Some(Tip { malware_db_hit: Some(true), age_h: 0 });
+            for &(id, category) in listed {
+                facts.listings.push(Listing { category, ..listing(&model, id, 0) });
+            }
+            evaluate(&model, &facts, &mut ()).category
+        };
+        assert_eq!(category(&[]), Some(Category::Suspicious));
+        let phishing = [("openphish", Category::Phishing), ("urlhaus", Category::Malware)];
+        assert_eq!(category(&phishing), Some(Category::Phishing));
+        // phishtank comes first of two equal weights, so it counts whole.
+        let c2 = [("threatfox", Category::C2), ("phishtank", Category::Malware)];
+        assert_eq!(category(&c2), Some(Category::Malware));
+        assert_eq!(evaluate(&model, &Facts::new(Kind::Domain), &mut ()).category, None);
+    }
+}

@@ -104,6 +104,9 @@ impl ModelFile {
 pub struct SourceFile {
     /// Which couplings hold where no pair is named.
     pub class: Class,
+    /// It takes in much: without a source that is not generic it enforces nothing (SCORING 2.11 j).
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub generic: bool,
     /// Hours that do not age a listing; 48 if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grace_h: Option<u32>,
@@ -113,9 +116,6 @@ pub struct SourceFile {
     /// Weights as the listing ages, 33 each.
     #[serde(default, skip_serializing_if = "is_default")]
     pub knots: PerKind<Vec<i16>>,
-    /// Enforces nothing without another group beside it (SCORING 2.11 j).
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub never_alone: bool,
     /// Sources of one origin are verbatim copies.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<String>,

@@ -58,8 +58,8 @@ pub enum Guard {
     Established,
     /// G9: not two groups against it, and none of tier A.
     OneGroup,
-    /// G9: only lists that never enforce alone (SCORING 2.11 j).
-    NeverAlone,
+    /// G9: only generic lists, however many (SCORING 2.11 j).
+    GenericAlone,
     /// G10: hardly any direct evidence.
     NoDirectEvidence,
     /// G7: parked.
@@ -83,7 +83,7 @@ impl Guard {
             Self::NoPopularityList => "G8 no popularity list",
             Self::Established => "G9 established",
             Self::OneGroup => "G9 one group",
-            Self::NeverAlone => "G9 generic list alone",
+            Self::GenericAlone => "G9 generic lists alone",
             Self::NoDirectEvidence => "G10 no direct evidence",
             Self::Parked => "G7 parked",
         }
@@ -182,13 +182,13 @@ fn is_shared(facts: &Facts) -> bool {
 }
 
 /// G9: an established name needs two groups against it; another needs two groups or one source of
-/// tier A to be blocked.
+/// tier A to be blocked. A strong prediction counts for part of a group, generic lists for none of
+/// their own.
 fn ask_for_two_groups(model: &Model, facts: &Facts, score: &Score, guarded: &mut Guarded) {
-    let mut diversity_ppm = score.diversity_ppm;
-    if score.prediction >= model.prediction.strong {
-        diversity_ppm += model.prediction.diversity_ppm;
-    }
-    if diversity_ppm >= DIVERSITY_PPM_MIN {
+    let predicted = score.prediction >= model.prediction.strong;
+    guarded.at_most(Level::Monitor, Guard::GenericAlone, score.generic_alone && !predicted);
+    let bonus_ppm = if predicted { model.prediction.diversity_ppm } else { 0 };
+    if score.diversity_ppm + bonus_ppm >= DIVERSITY_PPM_MIN {
         return;
     }
     if is_established(facts) {
@@ -196,7 +196,6 @@ fn ask_for_two_groups(model: &Model, facts: &Facts, score: &Score, guarded: &mut
         let to = if redirects { Level::Redirect } else { Level::Monitor };
         return guarded.at_most(to, Guard::Established, true);
     }
-    guarded.at_most(Level::Monitor, Guard::NeverAlone, score.never_alone);
     guarded.at_most(Level::Redirect, Guard::OneGroup, !score.tier_a);
 }
 
@@ -204,4 +203,91 @@ fn is_established(facts: &Facts) -> bool {
     facts.age_days.is_some_and(|days| days >= AGE_ESTABLISHED_DAYS)
         || facts.ranked_within(RANK_ESTABLISHED)
         || facts.local_history
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scoring::{Listing, Previous, decide, score};
+
+    /// Everything that can be said against a name, so that only guards hold it down.
+    fn listed(model: &Model) -> Facts {
+        let mut facts = Facts::new(Kind::Domain);
+        for id in ["certpl", "openphish", "threatfox", "urlhaus"] {
+            facts.listings.push(Listing::new(model.source_index(id).unwrap(), 0));
+        }
+        facts
+    }
+
+    fn findings(change: impl Fn(&mut Facts)) -> (Level, Vec<String>) {
+        let model = Model::shipped();
+        let mut facts = listed(&model);
+        change(&mut facts);
+        let decision = decide(&model, &facts, &score(&model, &facts), &Previous::default());
+        (decision.level, decision.guards.iter().map(ToString::to_string).collect())
+    }
+
+    #[test]
+    fn without_a_reason_no_guard_speaks() {
+        assert_eq!(findings(|_| {}), (Level::Block, vec![]));
+    }
+
+    #[test]
+    fn the_first_guard_that_lowers_a_level_is_named_and_later_ones_that_change_nothing_are_not() {
+        let (level, findings) = findings(|facts| {
+            facts.multi_tenant_apex = true;
+            facts.traffic_share_ppm = Some(5000);
+            facts.rank30 = Some(100_000);
+            facts.parked = true;
+        });
+        assert_eq!(
+            (level, findings),
+            (Level::Monitor, vec!["G4 multi-tenant apex: block->monitor".into()])
+        );
+    }
+
+    #[test]
+    fn the_word_of_an_administrator_ends_the_matter() {
+        let (level, findings) = findings(|facts| {
+            facts.admin = Some(Admin::Deny);
+            facts.special = true;
+            facts.critical = true;
+        });
+        assert_eq!((level, findings), (Level::Block, vec!["G0 admin deny".into()]));
+    }
+
+    #[test]
+    fn a_sinkholed_name_keeps_its_level_and_alerts() {
+        let (level, findings) = findings(|facts| facts.sinkholed = true);
+        assert_eq!(level, Level::Block);
+        assert_eq!(findings, ["G6 sinkholed: alert infected client; no propagation"]);
+    }
+
+    #[test]
+    fn a_level_can_fall_in_steps_and_each_step_is_named() {
+        let (level, findings) = findings(|facts| {
+            facts.listings.clear();
+            facts.prediction = Some(2400);
+            facts.nod_hours = Some(1);
+            facts.age_days = Some(0);
+            facts.infrastructure.ns = Some(1000);
+            facts.parked = false;
+        });
+        assert_eq!(level, Level::Monitor);
+        assert_eq!(
+            findings,
+            ["G9 one group: block->redirect", "G10 no direct evidence: redirect->monitor"]
+        );
+    }
+
+    #[test]
+    fn the_guards_of_an_address_do_not_speak_of_a_domain_nor_the_other_way() {
+        assert!(findings(|facts| facts.hosted_domains = Some(900)).1.is_empty());
+        let model = Model::shipped();
+        let mut facts = Facts::new(Kind::Ip);
+        facts.listings.push(Listing::new(model.source_index("feodo").unwrap(), 0));
+        facts.multi_tenant_apex = true;
+        let decision = decide(&model, &facts, &score(&model, &facts), &Previous::default());
+        assert_eq!((decision.level, decision.guards.len()), (Level::Block, 0));
+    }
 }

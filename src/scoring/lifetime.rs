@@ -46,3 +46,69 @@ fn age_seconds_max(facts: &Facts, level: Level) -> u32 {
         Level::Allow => 24 * HOUR,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scoring::{Listing, score};
+
+    fn listed(source: &str, age_h: u32) -> (Model, Facts) {
+        let model = Model::shipped();
+        let mut facts = Facts::new(Kind::Domain);
+        facts.listings.push(Listing::new(model.source_index(source).unwrap(), age_h));
+        (model, facts)
+    }
+
+    fn hours(model: &Model, facts: &Facts, previous: Previous) -> u32 {
+        let level = decide(model, facts, &score(model, facts), &previous).level;
+        valid_for_seconds(model, facts, level, &previous) / HOUR
+    }
+
+    #[test]
+    fn a_steady_verdict_stands_as_long_as_its_level_allows() {
+        let (model, mut facts) = listed("certpl", 0);
+        assert_eq!(hours(&model, &facts, Previous::default()), 24);
+        facts.kind = Kind::Ip;
+        facts.listings[0] = Listing::new(model.source_index("feodo").unwrap(), 0);
+        assert_eq!(hours(&model, &facts, Previous::default()), 6);
+        let (model, facts) = listed("openphish", 0);
+        assert_eq!(hours(&model, &facts, Previous::default()), 6);
+        let mut unknown = Facts::new(Kind::Domain);
+        assert_eq!(hours(&model, &unknown, Previous::default()), 24);
+        unknown.rank30 = Some(100_000);
+        assert_eq!(hours(&model, &unknown, Previous::default()), 168);
+        unknown.rank30 = Some(100_001);
+        assert_eq!(hours(&model, &unknown, Previous::default()), 24);
+    }
+
+    #[test]
+    fn a_name_first_seen_today_is_looked_at_again_in_a_quarter_of_an_hour() {
+        let (model, mut facts) = listed("certpl", 0);
+        facts.nod_hours = Some(23);
+        let previous = Previous::default();
+        assert_eq!(valid_for_seconds(&model, &facts, Level::Block, &previous), FRESH_SECONDS);
+        facts.nod_hours = Some(24);
+        assert_eq!(valid_for_seconds(&model, &facts, Level::Block, &previous), 24 * HOUR);
+    }
+
+    #[test]
+    fn a_verdict_ends_at_the_first_hour_at_which_age_would_change_it() {
+        // Scan for the last age at which the list still holds a redirect.
+        let (model, mut facts) = listed("openphish", 720);
+        let held = Previous::held(Level::Redirect);
+        let level_at = |facts: &mut Facts, age_h: u32| {
+            facts.listings[0].age_h = age_h;
+            decide(&model, facts, &score(&model, facts), &held).level
+        };
+        let last =
+            (720..).find(|&age_h| level_at(&mut facts, age_h) != Level::Redirect).unwrap() - 1;
+        for (before_h, expected) in [(0, 1), (2, 3), (3, 4), (4, 6), (5, 6), (90, 6)] {
+            facts.listings[0].age_h = last - before_h;
+            assert_eq!(hours(&model, &facts, held), expected, "{before_h} h before");
+        }
+        // A level that only began is held for six hours first.
+        facts.listings[0].age_h = last;
+        let just = Previous { level: Level::Redirect, held_h: 0, changes: 0 };
+        assert_eq!(hours(&model, &facts, just), 6);
+    }
+}

@@ -60,8 +60,8 @@ pub struct Score {
     pub diversity_ppm: u32,
     /// Whether a source of tier A speaks against it.
     pub tier_a: bool,
-    /// Whether all groups that speak against it are lists that never enforce alone.
-    pub never_alone: bool,
+    /// Whether all groups that speak against it are generic lists.
+    pub generic_alone: bool,
     /// The prediction as far as it may speak, before the other context is counted, in mban.
     pub prediction: i32,
     /// The leading category, if there is positive direct evidence.
@@ -100,7 +100,7 @@ fn evaluate_later(model: &Model, facts: &Facts, later_h: u32, sink: &mut impl Si
         infrastructure,
         diversity_ppm: direct.diversity_ppm,
         tier_a: direct.tier_a,
-        never_alone: direct.never_alone,
+        generic_alone: direct.generic_alone,
         prediction: context.prediction,
         category: direct.category,
     }

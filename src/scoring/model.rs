@@ -34,7 +34,7 @@ pub struct Source {
     /// Equal for copies, different for all others.
     pub(super) origin_number: u16,
     pub(super) tier_a: bool,
-    pub(super) never_alone: bool,
+    pub(super) generic: bool,
     pub(super) grace_h: u32,
     pub(super) reference: Reference,
     pub(super) curves: [Option<Curve>; 4],
@@ -61,9 +61,10 @@ impl Source {
         self.tier_a
     }
 
-    /// Whether it enforces nothing without another group beside it (SCORING 2.11 j).
-    pub fn never_alone(&self) -> bool {
-        self.never_alone
+    /// Whether it takes in so much that without a source that is not generic it enforces nothing
+    /// (SCORING 2.11 j).
+    pub fn is_generic(&self) -> bool {
+        self.generic
     }
 
     /// What the age of its entries counts from.

@@ -157,3 +157,57 @@ pub fn replay(model: &Model, case: &Case) -> Result<Output, ReplayError> {
             .collect(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scoring::SHIPPED_JSON;
+
+    fn error(cases: &str) -> String {
+        run(SHIPPED_JSON.as_bytes(), cases.as_bytes()).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn an_output_reads_like_the_expectation_of_a_vector() {
+        let cases = r#"[{"id": "one", "prev": "block", "expect": {"any": [1]}, "facts":
+            {"type": "domain", "lists": [{"source": "openphish", "age_h": 1}]}}]"#;
+        let outputs = run(SHIPPED_JSON.as_bytes(), cases.as_bytes()).unwrap();
+        assert_eq!(
+            serde_json::to_string(&outputs).unwrap(),
+            concat!(
+                r#"[{"id":"one","S":1380,"action":"redirect","#,
+                r#""guards":["G9 one group: block->redirect"],"diversity_ppm":1000000,"#,
+                r#""contributions":[["prior",-2000],["openphish",3380]]}]"#
+            )
+        );
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_case_is_named() {
+        let cases = [
+            (r#"{"id": "x"}"#, "missing field `facts`"),
+            (
+                r#"{"id": "x", "facts": {"type": "ip"}, "previous": "block"}"#,
+                "unknown field `previous`",
+            ),
+            (r#"{"id": "x", "facts": {"type": "url"}}"#, "unknown variant `url`"),
+            (
+                r#"{"id": "x", "facts": {"type": "ip"}, "prev": "nxdomain"}"#,
+                "a level, or its `level`",
+            ),
+            (
+                r#"{"id": "x", "facts": {"type": "ip", "lists": [{"source": "y"}]}}"#,
+                "case `x`: `y` is no",
+            ),
+            (
+                r#"{"id": "x", "facts": {"type": "ip"}, "overlay": {"a": ["b", "c"]}}"#,
+                "case `x`: the overlay clones `b`",
+            ),
+        ];
+        for (case, expected) in cases {
+            let error = error(&format!("[{case}]"));
+            assert!(error.contains(expected), "{case}: {error}");
+        }
+        assert!(error(&" ".repeat(FACTS_SIZE_BYTES_MAX + 1)).contains("at most"));
+    }
+}

@@ -402,19 +402,20 @@ impl Plain<'_> {
         let groups: Vec<&Item> = positive.iter().filter(|(_, w)| *w >= 500).collect();
         let strong = int(&self.model["prediction"]["strong"]).unwrap_or(1000);
         let bonus = int(&self.model["prediction"]["diversity_ppm"]).unwrap_or(400_000);
+        let generic = !groups.is_empty()
+            && groups.iter().all(|(id, _)| flag(&self.source(id)["generic"]))
+            && self.prediction() < strong;
+        lower(&mut guards, 1, "G9 generic lists alone", generic);
         let seen = if self.prediction() >= strong { bonus } else { 0 };
         if self.diversity(positive) + seen < 1_300_000 {
             let tier_a = positive.iter().any(|(id, _)| self.source(id)["tier"] == "A");
             let established = int(&facts["age_days"]).is_some_and(|days| days >= 365)
                 || rank <= 1_000_000
                 || flag(&facts["local_history"]);
-            let generic = !groups.is_empty()
-                && groups.iter().all(|(id, _)| flag(&self.source(id)["never_alone"]));
             let below = flag(&facts["below_registrable"])
                 && flag(&self.model["guards"]["tier_a_redirects_hosts"]);
             let to = if tier_a && below { 2 } else { 1 };
             lower(&mut guards, to, "G9 established", established);
-            lower(&mut guards, 1, "G9 generic list alone", !established && generic);
             lower(&mut guards, 2, "G9 one group", !established && !tier_a);
         }
         lower(&mut guards, 1, "G10 no direct evidence", sum < 500);
