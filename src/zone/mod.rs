@@ -7,7 +7,9 @@
 //! top of its rules stands in [`options`].
 
 pub mod build;
+pub mod delta;
 pub mod file;
+pub mod history;
 pub mod octets;
 pub mod options;
 pub mod record;
@@ -17,6 +19,8 @@ pub mod walk;
 use std::sync::Arc;
 
 pub use build::{Conflict, ZoneBuilder};
+pub use delta::{Delta, DeltaError};
+pub use history::{Changes, History, HistoryLimits};
 pub use options::{Mode, Override, PolicyZone, ZoneOptions};
 pub use record::{OwnedRecord, Record, records_of};
 pub use soa::{Serial, Soa};

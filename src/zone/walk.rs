@@ -194,11 +194,8 @@ impl<'z, const N: usize> Merge<'z, N> {
             }
         }
         self.least = least?;
-        for side in 0..N {
-            if numbers[side] != [0; 2] {
-                self.sides[side].consume();
-            }
-        }
+        let given = self.sides.iter_mut().zip(&numbers).filter(|(_, numbers)| **numbers != [0; 2]);
+        given.for_each(|(side, _)| side.consume());
         Some(numbers)
     }
 
