@@ -19,6 +19,10 @@ pub use cross::check_against;
 pub use source::Source;
 pub use zone::FileZone;
 
+pub use crate::resolver::upstream::{
+    ServerSettings as UpstreamServer, Transport as UpstreamTransport,
+};
+
 use crate::diagnostic::Diagnostic;
 use crate::document::Document;
 use crate::model::{Name, Network};
@@ -113,36 +117,6 @@ pub struct UpstreamZone {
     pub stub: bool,
     /// In order of preference, at least one.
     pub servers: Vec<UpstreamServer>,
-}
-
-/// A server to ask.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct UpstreamServer {
-    /// Address and port.
-    pub address: SocketAddr,
-    /// How to talk to it.
-    pub transport: UpstreamTransport,
-}
-
-/// How to talk to a server.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum UpstreamTransport {
-    /// Plain DNS: UDP, and TCP where an answer is truncated.
-    Udp,
-    /// Plain DNS over TCP only.
-    Tcp,
-    /// DNS over TLS (RFC 7858).
-    Tls {
-        /// The name its certificate must have.
-        name: String,
-    },
-    /// DNS over HTTPS (RFC 8484).
-    Https {
-        /// The name its certificate must have.
-        name: String,
-        /// The path, usually `/dns-query`.
-        path: String,
-    },
 }
 
 /// Validation.

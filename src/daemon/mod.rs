@@ -6,6 +6,7 @@ pub mod clock;
 pub mod feeds;
 pub mod local;
 pub mod offline;
+pub mod resolver;
 pub mod restore;
 pub mod state;
 pub mod watch;
