@@ -16,7 +16,7 @@ use crate::ports::{Fetch, Location, Validators};
 use crate::source::contract::History;
 use crate::source::refresh::{self, Content, Previous, Refresh, RefreshError, Snapshot};
 use crate::source::settings::{Role, Source};
-use crate::telemetry::metrics::Metrics;
+use crate::telemetry::Metrics;
 
 /// Sources that are read at the same time. Reading is bound by the processor, and each holds the
 /// entries of its list while it sorts them.

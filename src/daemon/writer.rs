@@ -9,16 +9,15 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::Duration;
 
-use tokio::sync::watch;
-
+use super::publisher::Publisher;
 use crate::archive::{GenerationError, Generations};
 use crate::evidence::Claims;
 use crate::model::time::Clock;
 use crate::model::{SourceId, Timestamp};
-use crate::pipeline::{Order, Pipeline, Published, Standings};
+use crate::pipeline::{Order, Origin, Pipeline, Published, Standings};
 use crate::policy::Policy;
-use crate::telemetry::metrics::Metrics;
-use crate::zone::PolicyZone;
+use crate::telemetry::Metrics;
+use crate::zone::{PolicyZone, Zone};
 
 /// Claims are judged once none came for this long.
 const QUIET: Duration = Duration::from_millis(500);
@@ -49,8 +48,8 @@ pub struct Writer {
     pub pipeline: Pipeline,
     /// What guards look into, as sources fill it.
     pub standings: Standings,
-    /// Where readers find the state in force.
-    pub published: watch::Sender<Arc<Published>>,
+    /// Puts a state in force.
+    pub publisher: Publisher,
     /// Where compiled zones are kept.
     pub generations: Generations,
     /// The time.
@@ -68,9 +67,10 @@ enum Due {
 }
 
 impl Writer {
-    /// Runs until told to stop, or until nobody can tell it anything.
-    pub fn run(mut self, events: &Receiver<Event>) {
-        let mut due = Due::No;
+    /// Runs until told to stop, or until nobody can tell it anything. What a start found may be
+    /// older than the claims and is then judged at once.
+    pub fn run(mut self, events: &Receiver<Event>, judge_at_once: bool) {
+        let mut due = if judge_at_once { Due::Now } else { Due::No };
         let mut rebuilt_at = self.clock.now();
         loop {
             let now = self.clock.now();
@@ -97,7 +97,7 @@ impl Writer {
     /// entry.
     fn idle_seconds(&self, rebuilt_at: Timestamp, now: Timestamp) -> u32 {
         let regular = REBUILD_SECONDS_MAX.saturating_sub(rebuilt_at.age_seconds(now));
-        let expiry = self.published.borrow().next_expiry;
+        let expiry = self.publisher.published.borrow().next_expiry;
         let expiry = expiry.map_or(u32::MAX, |at| at.0.saturating_sub(now.0));
         regular.min(expiry).max(1)
     }
@@ -120,7 +120,7 @@ impl Writer {
                 match self.pipeline.assemble(now) {
                     Ok(state) => {
                         tracing::info!(snapshot = state.snapshot.id(), "policy is in force");
-                        self.published.send_replace(state);
+                        self.publisher.publish(state);
                     }
                     Err(error) => tracing::error!(%error, "the policy cannot be put in force"),
                 }
@@ -145,11 +145,7 @@ impl Writer {
         };
         let took = started.elapsed();
         self.metrics.rebuilt(took.as_secs_f64(), rule_count(&state), self.clock.now());
-        for zone in state.snapshot.zones() {
-            let name = zone.zone.origin().to_string();
-            self.metrics.zone_published(&name, zone.zone.soa().serial.0, zone.zone.len());
-        }
-        self.published.send_replace(state);
+        self.publisher.publish(state);
         if let Err(error) = self.keep(&before) {
             tracing::error!(%error, "a restart would begin with older zones");
         }
@@ -159,7 +155,7 @@ impl Writer {
     /// Writes what changed, and puts the files in place of what lies in memory.
     fn keep(
         &mut self,
-        before: &[(crate::pipeline::Origin, crate::zone::Zone)],
+        before: &[(Origin, Zone)],
     ) -> Result<(), GenerationError> {
         for (origin, zone) in self.pipeline.generated().to_vec() {
             let same =
@@ -174,7 +170,7 @@ impl Writer {
         let origins = self.pipeline.generated().iter().map(|(o, _)| o.clone()).collect();
         self.generations.store_list(origins, self.pipeline.tally().clone())?;
         if let Ok(state) = self.pipeline.assemble(self.clock.now()) {
-            self.published.send_replace(state);
+            self.publisher.publish(state);
         }
         Ok(())
     }
@@ -185,8 +181,8 @@ fn rule_count(state: &Published) -> usize {
 }
 
 fn log_changes(
-    before: &[(crate::pipeline::Origin, crate::zone::Zone)],
-    after: &[(crate::pipeline::Origin, crate::zone::Zone)],
+    before: &[(Origin, Zone)],
+    after: &[(Origin, Zone)],
     took: Duration,
 ) {
     for (origin, zone) in after {
@@ -196,7 +192,7 @@ fn log_changes(
                 zone = %zone.origin(),
                 serial = zone.soa().serial.0,
                 rules = zone.len(),
-                rules_before = held.map_or(0, crate::zone::Zone::len),
+                rules_before = held.map_or(0, Zone::len),
                 took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
                 "zone changed"
             );
