@@ -153,10 +153,7 @@ impl Writer {
     }
 
     /// Writes what changed, and puts the files in place of what lies in memory.
-    fn keep(
-        &mut self,
-        before: &[(Origin, Zone)],
-    ) -> Result<(), GenerationError> {
+    fn keep(&mut self, before: &[(Origin, Zone)]) -> Result<(), GenerationError> {
         for (origin, zone) in self.pipeline.generated().to_vec() {
             let same =
                 before.iter().any(|(o, z)| *o == origin && z.soa().serial == zone.soa().serial);
@@ -180,11 +177,7 @@ fn rule_count(state: &Published) -> usize {
     state.snapshot.zones().map(|zone| zone.zone.len()).sum()
 }
 
-fn log_changes(
-    before: &[(Origin, Zone)],
-    after: &[(Origin, Zone)],
-    took: Duration,
-) {
+fn log_changes(before: &[(Origin, Zone)], after: &[(Origin, Zone)], took: Duration) {
     for (origin, zone) in after {
         let held = before.iter().find(|(o, _)| o == origin).map(|(_, zone)| zone);
         if held.is_none_or(|held| held.soa().serial != zone.soa().serial) {

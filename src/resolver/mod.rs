@@ -1,4 +1,16 @@
 //! Queries in, answers out.
 
+pub mod access;
+mod batch;
 pub mod cache;
+pub mod cookie;
+mod flow;
+pub mod handler;
+pub mod message;
+pub mod quota;
+pub mod reply;
+mod rewrite;
+#[cfg(test)]
+mod script;
+pub mod special;
 pub mod upstream;
