@@ -5,6 +5,7 @@ mod batch;
 pub mod cache;
 pub mod cookie;
 mod flow;
+pub mod garden;
 pub mod handler;
 pub mod message;
 pub mod quota;
