@@ -9,17 +9,15 @@
 mod tests;
 
 use std::fmt::{self, Write as _};
-use std::sync::Arc;
 
+use super::cache::{Answer, QuestionRef};
 use super::handler::{Client, InForce};
 use super::message::{Request, rcode, rtype};
 use super::reply::{Body, Envelope, Reply, SoaPlace, SoaRecord};
 use super::rewrite::{self, Lead};
 use super::special::{SpecialAnswer, SpecialZones};
 use crate::model::{AnswerFacts, Name, NameRef, RrSet};
-use crate::ports::{
-    ExtendedError, Question, Record, Resolution, Sections, Security, Ttl, UpstreamError,
-};
+use crate::ports::{ExtendedError, Question, Record, Sections, Security, Ttl, UpstreamError};
 use crate::snapshot::{self, Hit, Response, Step};
 use crate::telemetry::events::PolicyHit;
 use crate::telemetry::{CacheLookup, Outcome, Transport};
@@ -27,22 +25,9 @@ use crate::zone::PolicyZone;
 
 /// Not Authoritative (RFC 8914 section 4.21).
 const NOT_AUTHORITATIVE: u16 = 20;
-/// Stale Answer (RFC 8914 section 4.4).
-const STALE_ANSWER: u16 = 3;
-
-/// An answer from memory.
-#[derive(Debug, Clone)]
-pub struct Recalled {
-    /// What the upstream said.
-    pub resolution: Arc<Resolution>,
-    /// What is left of its times to live.
-    pub ttl: Ttl,
-    /// Whether its time is over and it is served all the same (RFC 8767).
-    pub stale: bool,
-}
 
 /// What the upstream said to the questions of this very query.
-pub(super) type Resolved = Vec<(Question, Result<Arc<Resolution>, UpstreamError>)>;
+pub(super) type Resolved = Vec<(Question, Result<Answer, UpstreamError>)>;
 
 /// One query, and all it takes to answer it.
 pub(super) struct Flow<'a> {
@@ -52,7 +37,7 @@ pub(super) struct Flow<'a> {
     pub in_force: &'a InForce,
     pub special: &'a SpecialZones,
     pub minimal_any: &'a [RrSet],
-    pub recall: &'a dyn Fn(NameRef<'_>, &Request<'_>, bool) -> Option<Recalled>,
+    pub recall: &'a dyn Fn(QuestionRef<'_>) -> Option<Result<Answer, UpstreamError>>,
     pub resolved: &'a Resolved,
 }
 
@@ -78,16 +63,26 @@ enum Truth<'a> {
     Special(SpecialAnswer<'a>),
     /// ANY, to which there is but one answer (RFC 8482 section 4.2).
     MinimalAny,
-    Resolved(Recalled, CacheLookup),
+    Resolved(Answer, CacheLookup),
     Failed(UpstreamError),
     /// Nobody was to be asked (RD=0), and memory has nothing.
     NotHere,
 }
 
 impl Truth<'_> {
+    fn known(result: Result<Answer, UpstreamError>, lookup: CacheLookup) -> Self {
+        match result {
+            Ok(answer) if answer.extended_error.is_some() => {
+                Self::Resolved(answer, CacheLookup::Stale)
+            }
+            Ok(answer) => Self::Resolved(answer, lookup),
+            Err(error) => Self::Failed(error),
+        }
+    }
+
     fn facts(&self) -> AnswerFacts {
         match self {
-            Self::Resolved(recalled, _) => bridge(&recalled.resolution.facts),
+            Self::Resolved(answer, _) => bridge(&answer.resolution.facts),
             _ => AnswerFacts::default(),
         }
     }
@@ -186,31 +181,21 @@ impl<'a> Flow<'a> {
         dnssec_ok: bool,
         recurse: bool,
     ) -> Result<Truth<'a>, Question> {
-        let asked =
-            |question: &Question| question.name.as_ref() == name && question.dnssec_ok == dnssec_ok;
-        if let Some((_, result)) = self.resolved.iter().find(|(question, _)| asked(question)) {
-            return Ok(match result {
-                Ok(resolution) => {
-                    let resolution = Arc::clone(resolution);
-                    let recalled = Recalled { resolution, ttl: Ttl::Aged(0), stale: false };
-                    Truth::Resolved(recalled, CacheLookup::Miss)
-                }
-                Err(error) => Truth::Failed(error.clone()),
-            });
-        }
-        if let Some(recalled) = (self.recall)(name, self.request, dnssec_ok) {
-            let lookup = if recalled.stale { CacheLookup::Stale } else { CacheLookup::Hit };
-            return Ok(Truth::Resolved(recalled, lookup));
-        }
-        if !recurse {
-            return Ok(Truth::NotHere);
-        }
-        Err(Question {
-            name: name.to_owned(),
+        let question = QuestionRef {
+            name,
             rtype: self.request.rtype,
             dnssec_ok,
             checking_disabled: self.request.checking_disabled(),
-        })
+        };
+        let resolved = self.resolved.iter().find(|(asked, _)| QuestionRef::from(asked) == question);
+        if let Some((_, result)) = resolved {
+            return Ok(Truth::known(result.clone(), CacheLookup::Miss));
+        }
+        match (self.recall)(question) {
+            Some(result) => Ok(Truth::known(result, CacheLookup::Hit)),
+            None if recurse => Err(question.to_owned()),
+            None => Ok(Truth::NotHere),
+        }
     }
 
     /// Writes the truth.
@@ -238,13 +223,14 @@ impl<'a> Flow<'a> {
                     Body::Data { sets: self.minimal_any, rtype: rtype::ANY, ttl_max: u32::MAX };
                 (Reply { body, ..Reply::empty(rcode::NO_ERROR) }, Outcome::Resolved)
             }
-            Truth::Resolved(recalled, _) => {
-                let resolution = &recalled.resolution;
+            Truth::Resolved(answer, _) => {
+                let resolution = &answer.resolution;
                 let secure = resolution.security == Security::Secure;
+                let stale = answer.extended_error.as_ref();
                 let reply = Reply {
                     authenticated: secure && self.request.wants_authenticated_data(),
-                    body: Body::Sections(&resolution.sections, recalled.ttl),
-                    reason: recalled.stale.then_some((STALE_ANSWER, "")),
+                    body: Body::Sections(&resolution.sections, answer.ttl),
+                    reason: stale.map(|error| (error.code, error.text.as_str())),
                     errors: &resolution.extended_errors,
                     ..Reply::empty(resolution.rcode)
                 };
@@ -297,8 +283,8 @@ impl<'a> Flow<'a> {
             _ => {}
         }
         let lead = match truth {
-            Some(Truth::Resolved(recalled, _)) if hit.stage > 0 => {
-                Some(rewrite::lead(&recalled.resolution, recalled.ttl, self.request.name, hit.name))
+            Some(Truth::Resolved(answer, _)) if hit.stage > 0 => {
+                Some(rewrite::lead(&answer.resolution, answer.ttl, self.request.name, hit.name))
             }
             _ => None,
         };
@@ -363,9 +349,9 @@ impl<'a> Flow<'a> {
     ) -> Result<Outcome, Question> {
         records.push(rewrite::alias(hit.name, target, ttl));
         let (code, (answers, authorities)) = match self.truth_of_target(target)? {
-            Truth::Resolved(recalled, _) => {
-                let resolution = &recalled.resolution;
-                (resolution.rcode, rewrite::resolved(resolution, recalled.ttl))
+            Truth::Resolved(answer, _) => {
+                let resolution = &answer.resolution;
+                (resolution.rcode, rewrite::resolved(resolution, answer.ttl))
             }
             Truth::Special(answer) => {
                 (answer.rcode, rewrite::special(&answer, target, self.request.rtype))

@@ -9,17 +9,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use tokio::runtime::Handle;
 use tokio::time::Instant;
 
 use super::access::Access;
+use super::cache::{Answer, Cached, CachingUpstream, QuestionRef};
 use super::cookie::cookie;
-use super::flow::{Attempt, Done, Flow, Recalled, Resolved};
+use super::flow::{Attempt, Done, Flow, Resolved};
 use super::message::{Incoming, NameBuffer, PAYLOAD_OCTETS_MIN, Request, rcode, read, rtype};
 use super::reply::{Envelope, Reply, write_header};
 use super::special::SpecialZones;
 use crate::model::time::Clock;
-use crate::model::{NameRef, RrSet, Timestamp};
-use crate::ports::{TransferService, Upstream, UpstreamError};
+use crate::model::{RrSet, Timestamp};
+use crate::ports::{TransferService, UpstreamError};
 use crate::snapshot::{Hit, Snapshot};
 use crate::telemetry::events::{AskedName, EventSender, PolicyHit, QueryEvent};
 use crate::telemetry::{Loss, Metrics, Outcome, Shard, Transport, ZoneHits};
@@ -125,17 +127,13 @@ impl InForce {
     }
 }
 
-/// Answers that are known without asking.
-pub trait Memory: Send + Sync {
-    /// The answer to a question, if it is known and may still be given.
-    fn recall(
-        &self,
-        name: NameRef<'_>,
-        rtype: u16,
-        dnssec_ok: bool,
-        checking_disabled: bool,
-        now: Timestamp,
-    ) -> Option<Recalled>;
+/// The time, read once for a batch of queries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Now {
+    /// By the wall clock.
+    pub time: Timestamp,
+    /// By the cache's clock, in milliseconds.
+    pub cache: u64,
 }
 
 /// Everything an answer is made of.
@@ -143,8 +141,8 @@ pub struct Handler {
     settings: HandlerSettings,
     special: SpecialZones,
     in_force: Arc<ArcSwap<InForce>>,
-    memory: Arc<dyn Memory>,
-    upstream: Arc<dyn Upstream>,
+    upstream: Arc<CachingUpstream>,
+    runtime: Handle,
     transfers: Option<Arc<dyn TransferService>>,
     clock: Arc<dyn Clock>,
     events: EventSender,
@@ -157,10 +155,10 @@ pub struct Parts {
     pub special: SpecialZones,
     /// The policy; whoever publishes it stores a new one.
     pub in_force: Arc<ArcSwap<InForce>>,
-    /// Answers known already.
-    pub memory: Arc<dyn Memory>,
-    /// Who is asked for others.
-    pub upstream: Arc<dyn Upstream>,
+    /// Answers known already, and who is asked for others.
+    pub upstream: Arc<CachingUpstream>,
+    /// Where answers are renewed ahead of time.
+    pub runtime: Handle,
     /// Who answers transfers, if zones are published.
     pub transfers: Option<Arc<dyn TransferService>>,
     /// The time.
@@ -192,7 +190,7 @@ enum Opening<'p> {
 impl Handler {
     /// A handler of these parts.
     pub fn new(settings: HandlerSettings, parts: Parts) -> Self {
-        let Parts { special, in_force, memory, upstream, transfers, clock, events } = parts;
+        let Parts { special, in_force, upstream, runtime, transfers, clock, events } = parts;
         // RFC 8482 section 4.2: CPU "RFC8482", OS the empty string.
         let hinfo = RrSet {
             rtype: rtype::HINFO,
@@ -203,8 +201,8 @@ impl Handler {
             settings,
             special,
             in_force,
-            memory,
             upstream,
+            runtime,
             transfers,
             clock,
             events,
@@ -213,8 +211,8 @@ impl Handler {
     }
 
     /// The time, to be read once for a batch of queries.
-    pub fn now(&self) -> Timestamp {
-        self.clock.now()
+    pub fn now(&self) -> Now {
+        Now { time: self.clock.now(), cache: self.upstream.now() }
     }
 
     /// Answers without waiting. The reply is in `out`, which is emptied first.
@@ -222,7 +220,7 @@ impl Handler {
         &self,
         packet: &[u8],
         client: Client,
-        now: Timestamp,
+        now: Now,
         shard: &Shard,
         out: &mut Vec<u8>,
     ) -> Fast {
@@ -286,8 +284,8 @@ impl Handler {
             };
             let result = match resolved.len() < QUESTIONS_MAX {
                 true => {
-                    let resolving = self.upstream.resolve(&question, Some(client.address.ip()));
-                    tokio::time::timeout_at(deadline, resolving).await.ok()
+                    let answering = self.upstream.answer(&question, Some(client.address.ip()));
+                    tokio::time::timeout_at(deadline, answering).await.ok()
                 }
                 false => None,
             };
@@ -317,7 +315,7 @@ impl Handler {
         &'p self,
         packet: &'p [u8],
         client: Client,
-        now: Timestamp,
+        now: Now,
         buffer: &'p mut NameBuffer,
         out: &mut Vec<u8>,
     ) -> Opening<'p> {
@@ -361,12 +359,7 @@ impl Handler {
         }
     }
 
-    fn envelope<'r>(
-        &self,
-        request: &'r Request<'r>,
-        client: Client,
-        now: Timestamp,
-    ) -> Envelope<'r> {
+    fn envelope<'r>(&self, request: &'r Request<'r>, client: Client, now: Now) -> Envelope<'r> {
         let edns = request.edns.unwrap_or_default();
         let ours = self.settings.payload_octets;
         let octets_max = match client.transport {
@@ -380,7 +373,7 @@ impl Handler {
             request,
             octets_max,
             payload_octets: ours,
-            cookie: edns.cookie.and_then(|c| cookie(secret, c, client.address.ip(), now)),
+            cookie: edns.cookie.and_then(|c| cookie(secret, c, client.address.ip(), now.time)),
             keepalive: client.keepalive.filter(|_| edns.keepalive),
             padded: edns.padded && encrypted,
         }
@@ -392,13 +385,10 @@ impl Handler {
         client: Client,
         in_force: &InForce,
         resolved: &Resolved,
-        now: Timestamp,
+        now: Now,
         out: &mut Vec<u8>,
     ) -> Attempt {
-        let recall = |name: NameRef<'_>, request: &Request<'_>, dnssec_ok| {
-            let checking_disabled = request.checking_disabled();
-            self.memory.recall(name, request.rtype, dnssec_ok, checking_disabled, now)
-        };
+        let recall = |question: QuestionRef<'_>| self.recall(question, now);
         let flow = Flow {
             request,
             envelope: self.envelope(request, client, now),
@@ -412,6 +402,20 @@ impl Handler {
         flow.attempt(out)
     }
 
+    /// What is known without asking. An answer that is popular and near its end is renewed.
+    fn recall(&self, question: QuestionRef<'_>, now: Now) -> Option<Result<Answer, UpstreamError>> {
+        match self.upstream.cached(question, now.cache)? {
+            Cached::Failure(error) => Some(Err(error)),
+            Cached::Answer { answer, refresh } => {
+                if refresh {
+                    let (upstream, question) = (Arc::clone(&self.upstream), question.to_owned());
+                    self.runtime.spawn(async move { upstream.refresh(&question).await });
+                }
+                Some(Ok(answer))
+            }
+        }
+    }
+
     #[expect(clippy::too_many_arguments, reason = "an event tells all there is to tell")]
     fn report(
         &self,
@@ -419,7 +423,7 @@ impl Handler {
         client: Client,
         done: Done,
         reply: &[u8],
-        now: Timestamp,
+        now: Now,
         waited: Duration,
         shard: &Shard,
     ) {
@@ -429,7 +433,7 @@ impl Handler {
         }
         self.events.send(|| {
             Some(QueryEvent {
-                at: now,
+                at: now.time,
                 client: client.address.ip(),
                 transport: client.transport,
                 name: AskedName::new(request.name_wire())?,
@@ -480,7 +484,7 @@ mod tests {
 
     use super::super::script::{Plan, Rig, World, policy, query, rig, rule, shown};
     use super::*;
-    use crate::model::Action;
+    use crate::model::{Action, NameRef};
     use crate::ports::MessageSender;
 
     const GOOD: &str = "www.good.test. 300 A 198.51.100.10";
@@ -506,8 +510,8 @@ mod tests {
         }
     }
 
-    #[test]
-    fn strangers_are_refused_whatever_they_send() {
+    #[tokio::test]
+    async fn strangers_are_refused_whatever_they_send() {
         let rig = plain();
         for question in ["www.good.test A @192.0.2.7", "www.bad.test A @2001:db8::7 tcp"] {
             assert_eq!(rig.ask_fast(question), "Refused rd ra\nerror 18");
@@ -518,8 +522,8 @@ mod tests {
         assert_eq!(rig.metrics.queries(Outcome::Refused), 3);
     }
 
-    #[test]
-    fn questions_that_nobody_can_answer_are_turned_away() {
+    #[tokio::test]
+    async fn questions_that_nobody_can_answer_are_turned_away() {
         let rig = plain();
         let typed = |rtype: u16| {
             changed(&rig, |m| {
@@ -548,8 +552,8 @@ mod tests {
         assert_eq!(rig.asked(), [""; 0]);
     }
 
-    #[test]
-    fn a_cookie_comes_back_with_ours_and_keepalive_over_connections_alone() {
+    #[tokio::test]
+    async fn a_cookie_comes_back_with_ours_and_keepalive_over_connections_alone() {
         let rig = plain();
         let with = |code: u16, value: &[u8], client: Client| {
             let mut message = Message::from_vec(&query("www.bad.test A").0).unwrap();
@@ -557,7 +561,8 @@ mod tests {
             edns.options_mut().insert(EdnsOption::Unknown(code, value.to_vec()));
             let mut out = Vec::new();
             let packet = message.to_vec().unwrap();
-            rig.handler.fast(&packet, client, Timestamp(9), &rig.shard, &mut out);
+            let now = Now { time: Timestamp(9), cache: 0 };
+            rig.handler.fast(&packet, client, now, &rig.shard, &mut out);
             let reply = Message::from_vec(&out).unwrap();
             let options = reply.edns.unwrap().options().as_ref().to_vec();
             let found = options.iter().find(|(c, _)| u16::from(*c) == code);
@@ -654,8 +659,8 @@ mod tests {
         assert!(with.handler.transfer_service(&query("www.test SOA").0).is_none());
     }
 
-    #[test]
-    fn noise_gets_silence_and_ten_thousand_random_packets_do_no_harm() {
+    #[tokio::test]
+    async fn noise_gets_silence_and_ten_thousand_random_packets_do_no_harm() {
         let rig = plain();
         let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(1035);
         let (base, client) = query("www.bad.test A do");
@@ -668,7 +673,7 @@ mod tests {
             }
             packet.truncate(rng.random_range(0..=packet.len()));
             let mut out = Vec::new();
-            let now = Timestamp(rng.random());
+            let now = Now { time: Timestamp(rng.random()), cache: rng.random() };
             if rig.handler.fast(&packet, client, now, &rig.shard, &mut out) == Fast::Reply {
                 assert_eq!(out[..2], packet[..2]);
                 assert!(out[2] & 0x80 != 0 && out.len() <= 1232);

@@ -17,13 +17,13 @@ use parking_lot::Mutex;
 use prometheus_client::registry::Registry;
 use tokio::sync::Semaphore;
 
-use super::flow::Recalled;
-use super::handler::{Client, Fast, Handler, HandlerSettings, InForce, Memory, Parts};
+use super::cache::{CacheSettings, CachingUpstream};
+use super::handler::{Client, Fast, Handler, HandlerSettings, InForce, Parts};
 use super::special::{SpecialSettings, SpecialZones};
 use crate::model::time::Clock;
 use crate::model::{Action, Name, NamePattern, NameRef, Network, RrSet, Rule, Timestamp, Trigger};
 use crate::ports::{
-    AnswerFacts, Question, Record, Resolution, Sections, Security, TransferService, Ttl, Upstream,
+    AnswerFacts, Question, Record, Resolution, Sections, Security, TransferService, Upstream,
     UpstreamError,
 };
 use crate::snapshot::Snapshot;
@@ -127,6 +127,7 @@ pub fn resolution(question: NameRef<'_>, rcode: u16, lines: &str) -> Resolution 
     Resolution {
         rcode,
         sections: Sections::encode(question, &answers, &authorities).unwrap(),
+        is_negative: answers.is_empty(),
         security: Security::Insecure,
         ttl_seconds: 300,
         facts,
@@ -138,7 +139,6 @@ pub fn resolution(question: NameRef<'_>, rcode: u16, lines: &str) -> Resolution 
 #[derive(Default)]
 pub struct World {
     answers: HashMap<(Name, u16), Resolution>,
-    remembered: HashMap<(Name, u16), (Resolution, u32)>,
     pub asked: Mutex<Vec<String>>,
     /// Answers wait until there is a permit, where there is a semaphore.
     pub gate: Option<Semaphore>,
@@ -168,14 +168,6 @@ impl World {
         self.answers.insert((name, rtype), resolution);
         self
     }
-
-    /// An answer in memory since so many seconds.
-    pub fn remembers(mut self, question: &str, age_seconds: u32, lines: &str) -> Self {
-        let (name, rtype) = parse_question(question);
-        let resolution = resolution(name.as_ref(), 0, lines);
-        self.remembered.insert((name, rtype), (resolution, age_seconds));
-        self
-    }
 }
 
 #[async_trait]
@@ -192,21 +184,6 @@ impl Upstream for World {
         }
         let key = (question.name.clone(), question.rtype);
         self.answers.get(&key).map(|r| Arc::new(r.clone())).ok_or(UpstreamError::Timeout)
-    }
-}
-
-impl Memory for World {
-    fn recall(
-        &self,
-        name: NameRef<'_>,
-        rtype: u16,
-        _: bool,
-        _: bool,
-        _: Timestamp,
-    ) -> Option<Recalled> {
-        let (resolution, age) = self.remembered.get(&(name.to_owned(), rtype))?;
-        let resolution = Arc::new(resolution.clone());
-        Some(Recalled { resolution, ttl: Ttl::Aged(*age), stale: false })
     }
 }
 
@@ -255,8 +232,8 @@ impl Rig {
         let parts = Parts {
             special: SpecialZones::new(&plan.special).unwrap(),
             in_force: Arc::clone(&in_force),
-            memory: world.clone(),
-            upstream: world.clone(),
+            upstream: Arc::new(CachingUpstream::new(CacheSettings::default(), world.clone())),
+            runtime: tokio::runtime::Handle::current(),
             transfers: plan.transfers,
             clock: world.clone(),
             events: sender,

@@ -74,6 +74,9 @@ pub struct SpecialSettings {
     pub off: Vec<Name>,
     /// Zones served besides: `test`, `local` or `alt`.
     pub on: Vec<Name>,
+    /// Names with servers of their own: they and all below are asked there, whatever zone they
+    /// lie in.
+    pub routed: Vec<Name>,
 }
 
 /// A zone that was to be switched on or off and is none of these.
@@ -86,6 +89,7 @@ pub struct UnknownZone(pub Name);
 pub struct SpecialZones {
     /// Sorted; none lies in another.
     zones: Box<[SpecialZone]>,
+    routed: Box<[Name]>,
     /// What every name below `localhost` has.
     loopback: [RrSet; 2],
     pointer: [RrSet; 1],
@@ -145,6 +149,7 @@ impl SpecialZones {
         let localhost = constant_name("localhost").as_ref().to_wire();
         Ok(Self {
             zones: zones.into(),
+            routed: settings.routed.clone().into(),
             loopback: [
                 set(rtype::A, vec![127, 0, 0, 1]),
                 set(rtype::AAAA, std::net::Ipv6Addr::LOCALHOST.octets().into()),
@@ -158,7 +163,8 @@ impl SpecialZones {
         let after = self.zones.partition_point(|zone| zone.name.as_ref() <= name);
         let zone = self.zones[..after].last()?;
         let apex = zone.name.as_ref();
-        if !name.is_at_or_below(apex) || (name == apex && wanted == DS) {
+        let outside = !name.is_at_or_below(apex) || (name == apex && wanted == DS);
+        if outside || self.routed.iter().any(|routed| name.is_at_or_below(routed.as_ref())) {
             return None;
         }
         let sets: &[RrSet] = match zone.content {
@@ -294,6 +300,12 @@ mod tests {
         };
         assert_eq!(asked(&settings, "1.10.in-addr.arpa", rtype::PTR), None);
         assert_eq!(asked(&settings, "a.test", rtype::A).as_deref(), Some("test 3 []"));
+        let routed = SpecialSettings {
+            routed: vec![name("5.10.in-addr.arpa")],
+            ..SpecialSettings::default()
+        };
+        assert_eq!(asked(&routed, "1.5.10.in-addr.arpa", rtype::PTR), None);
+        assert!(asked(&routed, "1.6.10.in-addr.arpa", rtype::PTR).is_some());
         let none = SpecialSettings { none: true, ..SpecialSettings::default() };
         assert_eq!(asked(&none, "localhost", rtype::A), None);
         for (off, on) in [(vec![name("example")], vec![]), (vec![], vec![name("localhost")])] {
