@@ -11,13 +11,10 @@ use listenfd::ListenFd;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
 use crate::diagnostic::Diagnostic;
+use crate::resolver::udp;
 
 /// Connections that wait to be accepted.
 const BACKLOG: i32 = 1024;
-/// Octets of a datagram socket's buffers: a burst of some ten thousand queries. The kernel gives at
-/// most `net.core.rmem_max`.
-const BUFFER_OCTETS: usize = 4 << 20;
-
 /// Bound sockets.
 #[derive(Debug, Default)]
 pub struct Sockets {
@@ -57,9 +54,8 @@ impl Sockets {
     fn bind(listen: &[SocketAddr], workers: usize) -> Result<Self, Diagnostic> {
         let mut sockets = Self::default();
         for address in listen {
-            for _ in 0..workers {
-                sockets.udp.push(udp(*address).map_err(|error| refused(*address, "udp", &error))?);
-            }
+            let udp = udp::bind(*address, workers);
+            sockets.udp.extend(udp.map_err(|error| refused(*address, "udp", &error))?);
             sockets.tcp.push(tcp(*address).map_err(|error| refused(*address, "tcp", &error))?);
         }
         Ok(sockets)
@@ -76,30 +72,15 @@ impl Sockets {
     }
 }
 
-fn udp(address: SocketAddr) -> io::Result<UdpSocket> {
-    let socket = socket(address, Type::DGRAM, Protocol::UDP)?;
-    socket.set_reuse_port(true)?;
-    // More is better and less is no failure.
-    let _ = socket.set_recv_buffer_size(BUFFER_OCTETS);
-    let _ = socket.set_send_buffer_size(BUFFER_OCTETS);
-    socket.bind(&SockAddr::from(address))?;
-    Ok(socket.into())
-}
-
 fn tcp(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = socket(address, Type::STREAM, Protocol::TCP)?;
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
     socket.set_reuse_address(true)?;
     socket.bind(&SockAddr::from(address))?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())
-}
-
-fn socket(address: SocketAddr, kind: Type, protocol: Protocol) -> io::Result<Socket> {
-    let socket = Socket::new(Domain::for_address(address), kind, Some(protocol))?;
-    if address.is_ipv6() {
-        socket.set_only_v6(true)?;
-    }
-    Ok(socket)
 }
 
 fn refused(address: SocketAddr, protocol: &str, error: &io::Error) -> Diagnostic {

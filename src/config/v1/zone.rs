@@ -66,12 +66,12 @@ fn zone(table: &Table<'_>, file: &str) -> Option<FileZone> {
     Some(FileZone { file, name: name?, order, options, groups, place })
 }
 
-/// `local.rpz` is the zone `local`.
+/// The file `lists/local.rpz` is the zone `local.rpz`.
 fn name_of_file(path: &str, value: &Value<'_>) -> Option<Name> {
-    let stem = Path::new(path).file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
-    let name = Name::from_host(stem);
+    let file = Path::new(path).file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let name = Name::from_host(file);
     if name.is_err() {
-        let message = format!("`{stem}` is no name for a zone");
+        let message = format!("`{file}` is no name for a zone");
         value.report(Diagnostic::error(message).hint("add `name`"));
     }
     name.ok()
