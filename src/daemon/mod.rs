@@ -132,7 +132,8 @@ pub async fn serve(config: Config, ready: impl FnOnce(&Status)) -> Result<(), Ve
     open_garden(&config, &readers, &clock, state.seed, &stop, &mut not_running).await?;
     feeds.run(&stop);
 
-    let (says, policy) = state_watch::channel(PolicySays::of(fell_back, started_at.0, &local.findings));
+    let (says, policy) =
+        state_watch::channel(PolicySays::of(fell_back, started_at.0, &local.findings));
     let (reload, commands) = tokio::sync::mpsc::channel(4);
     let export = open_export(&config, &readers)?;
     not_running.push("look-ups: no provider is built into this version".to_owned());

@@ -17,16 +17,11 @@ impl Reasons for Notices {
         let state = self.0.borrow().clone();
         let words = &state.policy.notice;
         // The score's own word on what the host is, where it has one.
-        let verdict =
-            host.as_ref().ancestors().find_map(|name| state.verdicts.of(name));
+        let verdict = host.as_ref().ancestors().find_map(|name| state.verdicts.of(name));
         let reason = match verdict {
             Some(verdict) => format!("{} ({})", words.redirected, verdict.category),
             None => words.redirected.clone(),
         };
-        Notice {
-            organisation: words.organisation.clone(),
-            contact: words.contact.clone(),
-            reason,
-        }
+        Notice { organisation: words.organisation.clone(), contact: words.contact.clone(), reason }
     }
 }
