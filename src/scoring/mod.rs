@@ -29,6 +29,7 @@ mod level;
 mod lifetime;
 mod model;
 pub mod part;
+mod points;
 pub mod record;
 pub mod replay;
 mod shipped;
@@ -41,6 +42,7 @@ pub use guards::{Finding, Findings, Guard};
 pub use level::Level;
 pub use lifetime::valid_for_seconds;
 pub use model::{MODEL_SIZE_BYTES_MAX, Model, ModelError, SOURCES_MAX, Source, SourceIndex, Step};
+pub use points::Points;
 pub use shipped::{SHIPPED_DESCRIPTION, SHIPPED_JSON};
 
 use crate::model::Category;
