@@ -1,0 +1,3 @@
+//! Transfers from writer to reader, and with other people's servers.
+
+use super::*;
