@@ -33,4 +33,6 @@ pub mod rcode {
 }
 
 #[cfg(test)]
+mod interop;
+#[cfg(test)]
 mod tests;
