@@ -1,1 +1,3 @@
 //! Zones out: files, later transfers.
+
+pub mod file;

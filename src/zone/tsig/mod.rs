@@ -125,10 +125,14 @@ impl Keys {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u16)]
 enum Code {
-    BadSig = 16,
-    BadKey = 17,
-    BadTime = 18,
-    BadTrunc = 22,
+    /// BADSIG.
+    Signature = 16,
+    /// BADKEY.
+    Key = 17,
+    /// BADTIME.
+    Time = 18,
+    /// BADTRUNC.
+    Truncation = 22,
 }
 
 /// Why a message is not taken.
@@ -190,7 +194,7 @@ impl ServerSequence {
         let answer = |code, key: Option<&Chain>| signature.error_response(request, code, key, now);
         let Some(key) = keys.find(signature.key.as_ref(), signature.algorithm) else {
             let error = TsigError::UnknownKey(signature.key.clone());
-            return Err(refuse(error, answer(Code::BadKey, None)));
+            return Err(refuse(error, answer(Code::Key, None)));
         };
         let mut chain = Chain::new(key.clone());
         chain.digest_message(&request[..signature.start], signature.original_id);
@@ -204,15 +208,15 @@ impl ServerSequence {
             }
             _ => {
                 chain.start(&signature.mac);
-                return Err(refuse(TsigError::Truncated, answer(Code::BadTrunc, Some(&chain))));
+                return Err(refuse(TsigError::Truncated, answer(Code::Truncation, Some(&chain))));
             }
         }
         if chain.verify(&signature.mac).is_err() {
-            return Err(refuse(TsigError::BadSignature, answer(Code::BadSig, None)));
+            return Err(refuse(TsigError::BadSignature, answer(Code::Signature, None)));
         }
         chain.start(&signature.mac);
         if let Err(error) = signature.variables.check_time(now) {
-            return Err(refuse(error, answer(Code::BadTime, Some(&chain))));
+            return Err(refuse(error, answer(Code::Time, Some(&chain))));
         }
         signature.remove(request);
         Ok(Some(Self(chain)))
@@ -390,7 +394,7 @@ impl Signature {
     ) -> Option<Vec<u8>> {
         let mut response = refusal(request, rcode::NOTAUTH)?;
         let other = match code {
-            Code::BadTime => u64::from(now.0).to_be_bytes()[2..].to_vec(),
+            Code::Time => u64::from(now.0).to_be_bytes()[2..].to_vec(),
             _ => Vec::new(),
         };
         let (time, fudge) = (self.variables.time, self.variables.fudge);
