@@ -14,7 +14,9 @@ pub mod octets;
 pub mod options;
 pub mod record;
 pub mod soa;
+pub mod tsig;
 pub mod walk;
+pub mod wire;
 
 use std::sync::Arc;
 
