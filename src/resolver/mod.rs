@@ -14,4 +14,6 @@ mod rewrite;
 #[cfg(test)]
 mod script;
 pub mod special;
+pub mod tcp;
+pub mod udp;
 pub mod upstream;
