@@ -139,7 +139,7 @@ pub fn open(needs: Needs<'_>) -> Result<Doors, Diagnostic> {
     let Sockets { udp, tcp } = needs.sockets;
     let runtime = Handle::current();
     let udp = UdpFront::start(udp, &handler, &needs.metrics, &runtime, UdpSettings::default());
-    let tcp = TcpFront::start(tcp, &handler, &needs.metrics, &runtime, TcpSettings::default());
+    let tcp = TcpFront::start(tcp, &handler, &needs.metrics, TcpSettings::default());
     Ok(Doors { udp: udp.map_err(failed)?, tcp: tcp.map_err(failed)? })
 }
 
