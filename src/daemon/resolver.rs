@@ -18,8 +18,8 @@ use crate::resolver::special::{SpecialSettings, SpecialZones};
 use crate::resolver::tcp::{TcpFront, TcpSettings};
 use crate::resolver::udp::{UdpFront, UdpSettings};
 use crate::resolver::upstream::{
-    DefaultRoute, ForwardSettings, RecursionSettings, UpstreamSettings, Validation, ZoneKind,
-    UpstreamResolver, ZoneRoute, host_has_ipv6,
+    DefaultRoute, ForwardSettings, RecursionSettings, UpstreamResolver, UpstreamSettings,
+    Validation, ZoneKind, ZoneRoute, host_has_ipv6,
 };
 use crate::telemetry::Metrics;
 use crate::telemetry::events::EventSender;
@@ -152,7 +152,10 @@ impl Doors {
 
 /// The secret of cookies, the same over restarts of one installation.
 fn cookie_secret(seed: u64) -> [u8; 16] {
-    let digest = ring::digest::digest(&ring::digest::SHA256, &[b"cookie".as_slice(), &seed.to_be_bytes()].concat());
+    let digest = ring::digest::digest(
+        &ring::digest::SHA256,
+        &[b"cookie".as_slice(), &seed.to_be_bytes()].concat(),
+    );
     let mut secret = [0; 16];
     secret.copy_from_slice(&digest.as_ref()[..16]);
     secret

@@ -152,6 +152,14 @@ impl Writer {
         log_changes(&before, self.pipeline.generated(), took);
     }
 
+    /// Writes the policy's own zones and notes what belongs together. They are small.
+    fn keep_local(&self) -> Result<(), GenerationError> {
+        let local = self.pipeline.local();
+        local.iter().try_for_each(|zone| self.generations.store_local(zone))?;
+        let origins = self.pipeline.generated().iter().map(|(o, _)| o.clone()).collect();
+        self.generations.store_list(origins, local, self.pipeline.tally().clone())
+    }
+
     /// Writes what changed, and puts the files in place of what lies in memory.
     fn keep(&mut self, before: &[(Origin, Zone)]) -> Result<(), GenerationError> {
         for (origin, zone) in self.pipeline.generated().to_vec() {
@@ -164,8 +172,7 @@ impl Writer {
         }
         let verdicts = self.generations.store_verdicts(self.pipeline.verdicts())?;
         self.pipeline.relocate_verdicts(verdicts);
-        let origins = self.pipeline.generated().iter().map(|(o, _)| o.clone()).collect();
-        self.generations.store_list(origins, self.pipeline.tally().clone())?;
+        self.keep_local()?;
         if let Ok(state) = self.pipeline.assemble(self.clock.now()) {
             self.publisher.publish(state);
         }

@@ -252,7 +252,7 @@ mod tests {
         assert!(bypass.subjects.len() >= 50);
 
         let soa = crate::zone::Soa::ours(crate::zone::Serial(1));
-        let zones = compile::local_zones(&policy, NOW, &soa, 7).zones;
+        let zones = compile::local_zones(&policy, NOW, &soa, crate::model::NameRef::ROOT, 7).zones;
         let trigger = |text: &str| {
             let name = Name::from_host(text).unwrap();
             crate::model::Trigger::QueryName(NamePattern::exact(name))
