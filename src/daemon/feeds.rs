@@ -118,7 +118,7 @@ impl Feeds {
                 Ok(())
             }
             Ok(Refresh::Accepted(snapshot)) => self.accept(source, &mut state.receipt, *snapshot),
-            Err(error) => Err((error.to_string(), error.retry_after_seconds())),
+            Err(error) => Err((shortened(&error, source), error.retry_after_seconds())),
         };
         match settled {
             Ok(()) => {
@@ -215,4 +215,11 @@ impl Feeds {
         let _ = self.events.send(event);
         Ok(())
     }
+}
+
+/// The error without the location, which stands beside it wherever it is shown.
+fn shortened(error: &RefreshError, source: &Source) -> String {
+    let text = error.to_string();
+    let location = source.location.to_string();
+    text.strip_prefix(&location).map_or(text.clone(), |rest| rest.trim_start().to_owned())
 }

@@ -83,6 +83,8 @@ pub async fn serve(config: Config, ready: impl FnOnce(&Status)) -> Result<(), Ve
         Arc::new(Feeds::new(book.clone(), fetch, clock.clone(), events.clone(), metrics.clone()));
     feeds.take_local_files().await;
     let learnt = take_in(&inbox, &mut pipeline, &mut standings);
+    let kept =
+        pipeline.generated().iter().map(|(o, zone)| (o.clone(), zone.soa().serial)).collect();
     let first = match has_generation {
         true => pipeline.assemble(clock.now()),
         false => pipeline.rebuild(clock.now()),
@@ -107,6 +109,7 @@ pub async fn serve(config: Config, ready: impl FnOnce(&Status)) -> Result<(), Ve
         generations: Generations::of(state.directory()),
         clock: clock.clone(),
         metrics: metrics.clone(),
+        kept,
     };
     let judge_at_once = !has_generation || learnt;
     let writing = std::thread::Builder::new()

@@ -5,6 +5,7 @@
 //! most every half minute. What was put in force is then kept on disk, and the zones in memory are
 //! replaced by the mapped files, so that a zone of a million names is not held twice.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::Duration;
@@ -17,7 +18,7 @@ use crate::model::{SourceId, Timestamp};
 use crate::pipeline::{Order, Origin, Pipeline, Published, Standings};
 use crate::policy::Policy;
 use crate::telemetry::Metrics;
-use crate::zone::{PolicyZone, Zone};
+use crate::zone::{PolicyZone, Serial, Zone};
 
 /// Claims are judged once none came for this long.
 const QUIET: Duration = Duration::from_millis(500);
@@ -56,6 +57,8 @@ pub struct Writer {
     pub clock: Arc<dyn Clock>,
     /// Counters.
     pub metrics: Arc<Metrics>,
+    /// The serials of the generated zones that are on disk.
+    pub kept: BTreeMap<Origin, Serial>,
 }
 
 /// What is to be judged anew, and how urgently.
@@ -121,6 +124,9 @@ impl Writer {
                     Ok(state) => {
                         tracing::info!(snapshot = state.snapshot.id(), "policy is in force");
                         self.publisher.publish(state);
+                        if let Err(error) = self.keep_local() {
+                            tracing::error!(%error, "a restart would publish these zones again");
+                        }
                     }
                     Err(error) => tracing::error!(%error, "the policy cannot be put in force"),
                 }
@@ -146,7 +152,7 @@ impl Writer {
         let took = started.elapsed();
         self.metrics.rebuilt(took.as_secs_f64(), rule_count(&state), self.clock.now());
         self.publisher.publish(state);
-        if let Err(error) = self.keep(&before) {
+        if let Err(error) = self.keep() {
             tracing::error!(%error, "a restart would begin with older zones");
         }
         log_changes(&before, self.pipeline.generated(), took);
@@ -161,13 +167,13 @@ impl Writer {
     }
 
     /// Writes what changed, and puts the files in place of what lies in memory.
-    fn keep(&mut self, before: &[(Origin, Zone)]) -> Result<(), GenerationError> {
+    fn keep(&mut self) -> Result<(), GenerationError> {
         for (origin, zone) in self.pipeline.generated().to_vec() {
-            let same =
-                before.iter().any(|(o, z)| *o == origin && z.soa().serial == zone.soa().serial);
-            if !same {
+            let serial = zone.soa().serial;
+            if self.kept.get(&origin) != Some(&serial) {
                 let kept = self.generations.store_zone(&origin, &zone)?;
                 self.pipeline.relocate(&origin, kept);
+                self.kept.insert(origin, serial);
             }
         }
         let verdicts = self.generations.store_verdicts(self.pipeline.verdicts())?;
