@@ -39,7 +39,8 @@ pub struct TransferWriter<'z> {
 /// A part of a transfer.
 enum Segment<'z> {
     Soa(&'z Soa),
-    Ns,
+    /// `NS localhost.` with this TTL.
+    Ns(u32),
     Rules(&'z Zone),
 }
 
@@ -49,7 +50,8 @@ impl<'z> TransferWriter<'z> {
     pub fn full(request: &Request, zone: &'z Zone) -> Self {
         let soa = Segment::Soa(zone.soa());
         let end = Segment::Soa(zone.soa());
-        Self::new(request, zone, [soa, Segment::Ns, Segment::Rules(zone), end].into())
+        let ns = Segment::Ns(zone.soa().ttl);
+        Self::new(request, zone, [soa, ns, Segment::Rules(zone), end].into())
     }
 
     /// The changes that lead from the version asked for to the current one, oldest first (RFC 1995
@@ -145,7 +147,7 @@ impl<'z> TransferWriter<'z> {
                     continue;
                 }
                 Some(Segment::Soa(soa)) => (rdata::SOA, soa.ttl, soa.to_wire()),
-                Some(Segment::Ns) => (rdata::NS, 60, b"\x09localhost\0".to_vec()),
+                Some(Segment::Ns(ttl)) => (rdata::NS, *ttl, b"\x09localhost\0".to_vec()),
             };
             let record = Record { owner: self.origin, rtype, ttl, rdata: &data };
             if !self.names.write_record(record, self.room(count), out) {
