@@ -5,7 +5,7 @@
 //! client gets none of it and the TC bit (half an answer is worth nothing), and what is merely
 //! useful (the policy zone's SOA beside an answer, the text of an extended error) stays out.
 
-use super::message::{HEADER_OCTETS, Request, option, rcode, rtype};
+use super::message::{HEADER_OCTETS, Request, option, rtype};
 use crate::model::{NameRef, RrSet};
 use crate::ports::{ExtendedError, Sections, Ttl};
 use crate::zone::Soa;
@@ -374,7 +374,7 @@ fn set_count(out: &mut [u8], at: usize, count: u16) {
 #[cfg(test)]
 mod tests {
     use super::super::message::tests::{query, query_edns};
-    use super::super::message::{Incoming, NameBuffer, read};
+    use super::super::message::{Incoming, NameBuffer, rcode, read};
     use super::*;
     use crate::model::Name;
     use crate::ports::Record;
