@@ -8,6 +8,7 @@
 pub mod diagnostic;
 pub mod model;
 
+pub mod document;
 pub mod names;
 pub mod scoring;
 
@@ -17,6 +18,7 @@ pub mod zone;
 pub mod policy;
 pub mod snapshot;
 
+pub mod disk;
 pub mod pipeline;
 pub mod ports;
 pub mod telemetry;

@@ -1,9 +1,14 @@
 //! The traits that join modules of layer 5; the daemon wires them.
 
+pub mod fetch;
 pub mod sections;
 pub mod transfer;
 pub mod upstream;
 
+pub use fetch::{
+    Fetch, FetchError, FetchLimits, FetchOutcome, FetchRequest, Fetched, Location, LocationError,
+    RedirectRefusal, Validators,
+};
 pub use sections::{Record, Sections, Ttl};
 pub use transfer::{MessageSender, TransferService};
 pub use upstream::{

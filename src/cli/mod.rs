@@ -1,8 +1,114 @@
 //! The commands; thin.
+//!
+//! A question is put to the running daemon over its socket. Where none runs, the same functions
+//! answer it from the state directory.
+
+pub mod args;
+mod check;
+mod export;
+mod logging;
+mod model;
+mod questions;
+pub mod render;
+mod serve;
 
 use std::process::ExitCode;
 
-/// Runs the command line.
+use clap::Parser as _;
+
+use self::args::{Arguments, Command};
+use crate::config::{self, Config};
+use crate::diagnostic::Diagnostic;
+use crate::disk;
+
+/// A configuration file is written by people.
+const CONFIG_OCTETS_MAX: u64 = 4 << 20;
+
+/// Why a command failed: what was found, each once said.
+#[derive(Debug)]
+pub struct Failure(pub Vec<Diagnostic>);
+
+impl From<Diagnostic> for Failure {
+    fn from(finding: Diagnostic) -> Self {
+        Self(vec![finding])
+    }
+}
+
+/// Runs the command line. 0: well; 1: failed, or findings; 2: not understood.
 pub fn main() -> ExitCode {
-    ExitCode::SUCCESS
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Help and version are no errors; where even printing fails there is nobody to tell.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    match run(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure(findings)) => {
+            say(&findings);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<(), Failure> {
+    match &arguments.command {
+        Command::Model(command) => model::run(command),
+        Command::Check(check) => check::run(arguments, check),
+        Command::Serve => serve::run(arguments),
+        Command::Why(why) => questions::why(arguments, why),
+        Command::Status => questions::status(arguments),
+        Command::Zones => questions::zones(arguments),
+        Command::Feeds(feeds) => questions::feeds(arguments, feeds),
+        Command::Export(export) => export::run(arguments, export),
+        Command::Reload => questions::reload(arguments),
+        Command::Refresh(refresh) => questions::refresh(arguments, refresh),
+    }
+}
+
+/// Prints findings where people read errors.
+fn say(findings: &[Diagnostic]) {
+    for finding in findings {
+        anstream::eprintln!("{}", render::finding(finding));
+    }
+}
+
+/// The configuration that the arguments name, or the embedded one.
+fn configuration(arguments: &Arguments) -> Result<Config, Failure> {
+    let (config, findings) = read_configuration(arguments)?;
+    match config {
+        Some(config) => {
+            say(&findings);
+            Ok(config)
+        }
+        None => Err(Failure(findings)),
+    }
+}
+
+fn read_configuration(arguments: &Arguments) -> Result<(Option<Config>, Vec<Diagnostic>), Failure> {
+    let Some(path) = &arguments.config else {
+        return Ok(config::read(config::DEFAULT_FILE, config::DEFAULT));
+    };
+    let shown = path.display().to_string();
+    let failed = |what: String| Failure::from(Diagnostic::error(format!("{shown}: {what}")));
+    let octets = disk::read_small(path, CONFIG_OCTETS_MAX).map_err(|e| failed(e.to_string()))?;
+    let octets = octets.ok_or_else(|| failed("no such file".to_owned()))?;
+    let text = String::from_utf8(octets).map_err(|_| failed("not UTF-8".to_owned()))?;
+    Ok(config::read(&shown, &text))
+}
+
+/// Prints a value for machines.
+fn print_json(value: &impl serde::Serialize) -> Result<(), Failure> {
+    let text = serde_json::to_string_pretty(value)
+        .map_err(|error| Diagnostic::error(format!("an answer cannot be written: {error}")))?;
+    print(&text);
+    Ok(())
+}
+
+/// Prints an answer. A reader that has gone away, such as `head`, is no error.
+fn print(text: &str) {
+    use std::io::Write as _;
+    let _ = writeln!(anstream::stdout().lock(), "{}", text.trim_end());
 }

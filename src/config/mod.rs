@@ -1,1 +1,173 @@
-//! The configuration file, turned into each module's own settings.
+//! The configuration file, read into plain settings, a structure for each section.
+//!
+//! What an operator decides about names and clients is policy and has files of its own; here is
+//! what the program needs to run: where to listen, whom to ask, where to keep things, and which
+//! sources to gather from. [`v1`] reads the file as strictly as a policy: every unknown key and
+//! wrong value is a finding with its place, and nothing is accepted that is not built.
+//!
+//! Nothing here opens a file; paths and addresses are as they were written.
+
+mod cross;
+mod source;
+pub mod v1;
+mod zone;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+pub use cross::check_against;
+pub use source::Source;
+pub use zone::FileZone;
+
+pub use crate::resolver::upstream::{
+    ServerSettings as UpstreamServer, Transport as UpstreamTransport,
+};
+
+use crate::diagnostic::Diagnostic;
+use crate::document::Document;
+use crate::model::{Name, Network};
+use crate::source::settings::LicenceMode;
+
+/// The configuration that is used where no file is given: it answers this machine on port 5300
+/// and keeps its state in `./var`. It is also the example to start from.
+pub const DEFAULT: &str = include_str!("default.toml");
+/// The name of [`DEFAULT`] in messages.
+pub const DEFAULT_FILE: &str = "the built-in configuration";
+
+/// Everything a configuration file says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// What must survive a restart: archive, ledger, generations.
+    pub state_directory: PathBuf,
+    /// Where `*.toml` of the policy are.
+    pub policies_directory: PathBuf,
+    /// What the files of [`Config::zones`] are relative to.
+    pub zones_directory: PathBuf,
+    /// What the installation is used for.
+    pub licence: LicenceMode,
+    /// The resolver's own side.
+    pub resolver: Resolver,
+    /// Where answers come from.
+    pub upstream: Upstream,
+    /// Validation.
+    pub dnssec: Dnssec,
+    /// Where the page for redirected clients is served.
+    pub page: Page,
+    /// How programs and people ask.
+    pub api: Api,
+    /// Where zones go.
+    pub publish: Publish,
+    /// What is written to the log.
+    pub log: Log,
+    /// Where claims come from, in the order of the file.
+    pub sources: Vec<Source>,
+    /// Policy zones from files, in the order in which they count within their standing.
+    pub zones: Vec<FileZone>,
+}
+
+/// The resolver's own side.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resolver {
+    /// Addresses for UDP and TCP alike.
+    pub listen: Vec<SocketAddr>,
+    /// The clients that are answered; others are refused.
+    pub allow_from: Vec<Network>,
+    /// Memory for answers, in octets.
+    pub cache_octets_max: u64,
+}
+
+/// Where answers come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Upstream {
+    /// From the servers of each zone, or from other resolvers.
+    pub mode: UpstreamMode,
+    /// Addresses of the root servers, for recursion; those of IANA if none are given.
+    pub roots: Vec<std::net::IpAddr>,
+    /// Zones that are asked elsewhere.
+    pub zones: Vec<UpstreamZone>,
+    /// Networks whose name servers are asked although they are not public; for recursion.
+    pub allow_servers: Vec<Network>,
+    /// Addresses that are taken out of answers, against rebinding of private names; for recursion.
+    pub deny_answers: Vec<Network>,
+    /// Addresses that are left in answers although `deny_answers` has them; for recursion.
+    pub allow_answers: Vec<Network>,
+}
+
+/// Whom to ask.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum UpstreamMode {
+    /// The servers of each zone, from the root down.
+    Recursion,
+    /// Other resolvers.
+    Forward {
+        /// In order of preference, at least one.
+        servers: Vec<UpstreamServer>,
+        /// Whether their AD bit is believed: only for servers that validate, over a path that
+        /// nobody else can write to.
+        trust_ad: bool,
+    },
+}
+
+/// A zone that is asked elsewhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UpstreamZone {
+    /// The zone.
+    pub name: Name,
+    /// Whether the servers are authoritative for it (a stub zone) rather than resolvers.
+    pub stub: bool,
+    /// In order of preference, at least one.
+    pub servers: Vec<UpstreamServer>,
+}
+
+/// Validation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dnssec {
+    /// Whether answers are validated.
+    pub validate: bool,
+    /// Trust anchors of the root as DNSKEY records in master file form; those that IANA publishes
+    /// if none are given.
+    pub trust_anchors: Option<String>,
+}
+
+/// The page for redirected clients. What stands on it is policy (`[notice]`).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Page {
+    /// Addresses for HTTP; none means that no page is served.
+    pub listen: Vec<SocketAddr>,
+}
+
+/// How programs and people ask.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Api {
+    /// The path of the unix socket.
+    pub socket: PathBuf,
+    /// An address of this machine for HTTP, if any.
+    pub http: Option<SocketAddr>,
+}
+
+/// Where zones go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Publish {
+    /// A directory that gets an RPZ file for each zone that acts, if any.
+    pub directory: Option<PathBuf>,
+    /// What the names of all zones of ours end in.
+    pub origin: Name,
+}
+
+/// What is written to the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Log {
+    /// `human`, `json` or `journald`; what fits where standard error leads if none is given.
+    pub form: Option<String>,
+    /// Levels as `tracing` filters have them: `info`, `info,sekisho::source=debug`.
+    pub levels: String,
+}
+
+/// Reads a configuration file. There is no configuration where any finding is an error.
+pub fn read(file: &str, text: &str) -> (Option<Config>, Vec<Diagnostic>) {
+    let document = Document::parse(file, text);
+    let config = document.read(|root| v1::read(root, file));
+    let findings = document.into_findings();
+    let sound = !findings.iter().any(Diagnostic::is_error);
+    (Some(config).filter(|_| sound), findings)
+}

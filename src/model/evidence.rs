@@ -27,6 +27,19 @@ impl fmt::Display for SourceId {
     }
 }
 
+/// How far a source's word is taken.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum Trust {
+    /// Its claims are evidence and enter the score.
+    #[default]
+    Scored,
+    /// The operator answers for it: it blocks alone, and only the guards G0 to G3 and G8 hold it.
+    Operator,
+    /// It fills a policy category such as `ads` or `bypass`, which is no matter of malice and never
+    /// enters a score. G1 to G3 apply.
+    Category(Arc<str>),
+}
+
 /// What kind of malice a claim speaks of. The order decides ties of the leading category
 /// (SCORING 2.10).
 #[derive(

@@ -10,6 +10,8 @@
 use std::borrow::Borrow;
 use std::fmt;
 
+use super::NameBuffer;
+
 /// The longest name on the wire, root label included (RFC 1035 section 2.3.4).
 pub const WIRE_OCTETS_MAX: usize = 255;
 /// The longest label (RFC 1035 section 2.3.4).
@@ -17,8 +19,8 @@ pub const LABEL_OCTETS_MAX: usize = 63;
 /// The longest lookup form: each of 255 octets escaped.
 pub const KEY_OCTETS_MAX: usize = 2 * WIRE_OCTETS_MAX;
 
-const END: u8 = 0;
-const ESCAPE: u8 = 1;
+pub(super) const END: u8 = 0;
+pub(super) const ESCAPE: u8 = 1;
 
 /// Why a text or a wire form is not a domain name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -69,32 +71,9 @@ impl Name {
     /// Reads presentation form (RFC 1035 section 5.1): any octet, `\.` and `\DDD`, one final dot
     /// allowed. `.` alone is the root.
     pub fn from_presentation(text: &str) -> Result<Self, NameError> {
-        if text == "." {
-            return Ok(Self::root());
-        }
-        let mut labels = LabelBuffer::default();
-        let mut bytes = text.bytes().peekable();
-        while let Some(byte) = bytes.next() {
-            match byte {
-                b'.' => labels.end_label()?,
-                b'\\' => {
-                    let first = bytes.next().ok_or(NameError::BadEscape)?;
-                    if first.is_ascii_digit() {
-                        let mut value = u32::from(first - b'0');
-                        for _ in 0..2 {
-                            let digit = bytes.next().filter(u8::is_ascii_digit);
-                            let digit = digit.ok_or(NameError::BadEscape)?;
-                            value = value * 10 + u32::from(digit - b'0');
-                        }
-                        labels.push(u8::try_from(value).map_err(|_| NameError::BadEscape)?)?;
-                    } else {
-                        labels.push(first)?;
-                    }
-                }
-                other => labels.push(other)?,
-            }
-        }
-        labels.finish()
+        let mut labels = NameBuffer::default();
+        labels.read_presentation(text.as_bytes(), NameRef::ROOT)?;
+        Ok(labels.to_name())
     }
 
     /// Reads a host name as people and feeds write it: international text becomes A-labels
@@ -113,7 +92,7 @@ impl Name {
     }
 
     fn from_host_ascii(text: &str) -> Result<Self, NameError> {
-        let mut labels = LabelBuffer::default();
+        let mut labels = NameBuffer::default();
         let mut last = "";
         for label in text.split('.') {
             if let Some(bad) =
@@ -124,40 +103,29 @@ impl Name {
             if label.starts_with('-') || label.ends_with('-') {
                 return Err(NameError::Hyphen);
             }
-            for byte in label.bytes() {
-                labels.push(byte)?;
-            }
-            labels.end_label()?;
+            labels.push_label(label.as_bytes())?;
             last = label;
         }
         if last.bytes().all(|b| b.is_ascii_digit()) {
             return Err(NameError::NumericTopLabel);
         }
-        labels.finish()
+        Ok(labels.to_name())
     }
 
     /// Reads an uncompressed wire form that ends with the root label.
     pub fn from_wire(wire: &[u8]) -> Result<Self, NameError> {
-        let mut labels = LabelBuffer::default();
+        let mut labels = NameBuffer::default();
         let mut rest = wire;
         loop {
             let (&length, tail) = rest.split_first().ok_or(NameError::BadWire)?;
-            if length == 0 {
-                return match (tail.is_empty(), labels.ends.is_empty()) {
-                    (false, _) => Err(NameError::BadWire),
-                    (true, true) => Ok(Self::root()),
-                    (true, false) => labels.finish(),
-                };
+            let length = usize::from(length);
+            match length {
+                0 if tail.is_empty() => return Ok(labels.to_name()),
+                1..=LABEL_OCTETS_MAX if tail.len() >= length => {}
+                _ => return Err(NameError::BadWire),
             }
-            if usize::from(length) > LABEL_OCTETS_MAX || tail.len() < usize::from(length) {
-                return Err(NameError::BadWire);
-            }
-            let (label, tail) = tail.split_at(usize::from(length));
-            for &byte in label {
-                labels.push(byte)?;
-            }
-            labels.end_label()?;
-            rest = tail;
+            labels.push_label(&tail[..length])?;
+            rest = &tail[length..];
         }
     }
 
@@ -174,13 +142,10 @@ impl Name {
 
     /// The same name with one more label in front, or the reason it would be too long.
     pub fn child(&self, label: &[u8]) -> Result<Self, NameError> {
-        let mut labels = LabelBuffer::default();
-        for &byte in label {
-            labels.push(byte)?;
-        }
-        labels.end_label()?;
-        let front = labels.finish()?;
-        self.as_ref().with_prefix(front.as_ref())
+        let mut labels = NameBuffer::default();
+        labels.push_label(label)?;
+        labels.push_name(self.as_ref())?;
+        Ok(labels.to_name())
     }
 }
 
@@ -360,59 +325,6 @@ impl std::str::FromStr for Name {
 
     fn from_str(text: &str) -> Result<Self, NameError> {
         Self::from_presentation(text)
-    }
-}
-
-/// Labels in reading order, turned into a lookup form at the end.
-#[derive(Default)]
-struct LabelBuffer {
-    octets: Vec<u8>,
-    ends: Vec<usize>,
-    wire_octets: usize,
-    label_octets: usize,
-}
-
-impl LabelBuffer {
-    fn push(&mut self, byte: u8) -> Result<(), NameError> {
-        self.label_octets += 1;
-        if self.label_octets > LABEL_OCTETS_MAX {
-            return Err(NameError::LabelTooLong);
-        }
-        match byte {
-            END | ESCAPE => self.octets.extend([ESCAPE, byte + 1]),
-            other => self.octets.push(other.to_ascii_lowercase()),
-        }
-        Ok(())
-    }
-
-    fn end_label(&mut self) -> Result<(), NameError> {
-        if self.label_octets == 0 {
-            return Err(NameError::EmptyLabel);
-        }
-        self.wire_octets += self.label_octets + 1;
-        if self.wire_octets + 1 > WIRE_OCTETS_MAX {
-            return Err(NameError::NameTooLong);
-        }
-        self.label_octets = 0;
-        self.ends.push(self.octets.len());
-        Ok(())
-    }
-
-    fn finish(mut self) -> Result<Name, NameError> {
-        if self.label_octets > 0 {
-            self.end_label()?;
-        }
-        if self.ends.is_empty() {
-            return Err(NameError::EmptyLabel);
-        }
-        let mut key = Vec::with_capacity(self.octets.len() + self.ends.len());
-        let mut end = self.octets.len();
-        for &start in self.ends.iter().rev().skip(1).chain([&0]) {
-            key.extend_from_slice(&self.octets[start..end]);
-            key.push(END);
-            end = start;
-        }
-        Ok(Name(key.into()))
     }
 }
 

@@ -41,6 +41,11 @@ impl<'t> Cursor<'t> {
         self.position
     }
 
+    /// The name that [`Cursor::next`] gave last.
+    pub fn current(&self) -> NameRef<'_> {
+        NameRef::from_key(&self.current)
+    }
+
     /// The next name and its payload.
     #[expect(clippy::should_implement_trait, reason = "an iterator cannot lend from itself")]
     pub fn next(&mut self) -> Option<(NameRef<'_>, &'t [u8])> {
@@ -51,6 +56,11 @@ impl<'t> Cursor<'t> {
         let payload = &self.payloads[self.position * self.width..][..self.width];
         self.position += 1;
         Some((NameRef::from_key(&self.current), payload))
+    }
+
+    /// The name that [`Cursor::next`] gave last.
+    pub fn name(&self) -> NameRef<'_> {
+        NameRef::from_key(&self.current)
     }
 
     fn decode(&mut self) {

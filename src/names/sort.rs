@@ -46,6 +46,13 @@ impl<T: Copy> NameSorter<T> {
         true
     }
 
+    /// The name that came last, and its value.
+    pub fn last_mut(&mut self) -> Option<(NameRef<'_>, &mut T)> {
+        let entry = self.entries.last_mut()?;
+        let key = &self.arena[entry.start as usize..][..usize::from(entry.length)];
+        Some((NameRef::from_key(key), &mut entry.value))
+    }
+
     /// How many names were taken.
     pub fn len(&self) -> usize {
         self.entries.len()

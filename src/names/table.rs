@@ -6,7 +6,6 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 use super::cursor::Cursor;
 use super::layout::{BLOCK_NAMES, HEADER_OCTETS, Header, LayoutError, read_length, read_u32};
 use crate::model::NameRef;
-use crate::model::name::KEY_OCTETS_MAX;
 
 /// An immutable sorted set of names with a payload each. Cheap to clone: the octets are shared.
 #[derive(Clone)]
@@ -159,25 +158,14 @@ impl NameTable {
 
     /// Whether the name at a position is `name`.
     fn holds(&self, position: usize, name: NameRef<'_>) -> bool {
-        let mut block = self.block(position / BLOCK_NAMES);
-        for _ in 0..position % BLOCK_NAMES {
-            block.advance();
-        }
-        block.key() == name.key()
+        self.compare_at(position, name).is_same()
     }
 
     /// Whether names below `name`, which stands at `position`, are in the table. They would come
     /// right after it. Allocates nothing.
     pub fn has_below_at(&self, position: usize, name: NameRef<'_>) -> bool {
         let next = position + 1;
-        if next == self.len() {
-            return false;
-        }
-        let mut block = self.block(next / BLOCK_NAMES);
-        for _ in 0..next % BLOCK_NAMES {
-            block.advance();
-        }
-        block.key().starts_with(name.key())
+        next < self.len() && self.compare_at(next, name).is_at_or_below()
     }
 
     /// Whether `name` or a name below it is in the table. Allocates nothing.
@@ -185,58 +173,87 @@ impl NameTable {
         if self.is_empty() {
             return false;
         }
-        let at = self.block_of(name);
-        let mut block = self.block(at);
-        let names = BLOCK_NAMES.min(self.len() - at * BLOCK_NAMES);
+        let block = self.block_of(name);
+        let mut walk = self.walk(block, name);
+        let names = BLOCK_NAMES.min(self.len() - block * BLOCK_NAMES);
         for _ in 1..names {
-            if block.key() >= name.key() {
-                return block.key().starts_with(name.key());
+            if !walk.is_before() {
+                return walk.is_at_or_below();
             }
-            block.advance();
+            walk.advance();
         }
         // The last name of the block, or else the first of the next one.
-        match block.key() >= name.key() || at + 1 == self.header.block_count() {
-            true => block.key().starts_with(name.key()),
-            false => self.first_of_block(at + 1).starts_with(name.key()),
+        match walk.is_before() && block + 1 < self.header.block_count() {
+            true => self.first_of_block(block + 1).starts_with(name.key()),
+            false => walk.is_at_or_below(),
         }
     }
 
-    fn block(&self, block: usize) -> Block<'_> {
+    fn compare_at<'t>(&'t self, position: usize, name: NameRef<'t>) -> Walk<'t> {
+        let mut walk = self.walk(position / BLOCK_NAMES, name);
+        for _ in 0..position % BLOCK_NAMES {
+            walk.advance();
+        }
+        walk
+    }
+
+    fn walk<'t>(&'t self, block: usize, name: NameRef<'t>) -> Walk<'t> {
         let texts = &self.octets[self.header.texts_at()..self.header.payloads_at()];
-        Block::first(texts, self.block_start(block))
+        Walk::start(texts, self.block_start(block), name.key())
     }
 }
 
-/// One name of a block after the other, on the stack.
-struct Block<'t> {
+/// Compares the names of a block with one name without building them: what a name shares with the
+/// one before it tells most of the comparison.
+struct Walk<'t> {
     texts: &'t [u8],
     at: usize,
-    current: [u8; KEY_OCTETS_MAX],
+    wanted: &'t [u8],
+    /// How many octets the current name and the wanted one have in common at the front.
+    common: usize,
+    /// The current name's first octet beyond those, if it has one.
+    beyond: Option<u8>,
     length: usize,
 }
 
-impl<'t> Block<'t> {
-    fn first(texts: &'t [u8], at: usize) -> Self {
-        let mut block = Self { texts, at, current: [0; KEY_OCTETS_MAX], length: 0 };
-        block.append(0);
-        block
+impl<'t> Walk<'t> {
+    fn start(texts: &'t [u8], at: usize, wanted: &'t [u8]) -> Self {
+        let mut walk = Self { texts, at, wanted, common: 0, beyond: None, length: 0 };
+        walk.compare(0);
+        walk
     }
 
-    /// Moves to the next name; the caller knows that there is one.
+    /// Moves to the next name of the block; the caller knows that there is one.
     fn advance(&mut self) {
         let shared = read_length(self.texts, &mut self.at);
-        self.append(shared);
+        self.compare(shared);
     }
 
-    fn append(&mut self, shared: usize) {
+    fn compare(&mut self, shared: usize) {
         let more = read_length(self.texts, &mut self.at);
-        self.length = shared + more;
-        self.current[shared..self.length].copy_from_slice(&self.texts[self.at..self.at + more]);
+        let tail = &self.texts[self.at..self.at + more];
         self.at += more;
+        self.length = shared + more;
+        // With more shared than in common, the difference is that of the name before.
+        if shared <= self.common {
+            let wanted = &self.wanted[shared..];
+            let same = tail.iter().zip(wanted).take_while(|(a, b)| a == b).count();
+            self.common = shared + same;
+            self.beyond = tail.get(same).copied();
+        }
     }
 
-    fn key(&self) -> &[u8] {
-        &self.current[..self.length]
+    fn is_same(&self) -> bool {
+        self.is_at_or_below() && self.length == self.wanted.len()
+    }
+
+    fn is_at_or_below(&self) -> bool {
+        self.common == self.wanted.len()
+    }
+
+    /// Whether the current name comes before the wanted one in canonical order.
+    fn is_before(&self) -> bool {
+        self.wanted.get(self.common).is_some_and(|wanted| self.beyond.is_none_or(|b| b < *wanted))
     }
 }
 

@@ -1,1 +1,362 @@
-//! The single writer: events in, published state out.
+//! The single writer: what was learnt goes in, the published state comes out.
+//!
+//! [`Pipeline`] keeps everything that decides, and [`Published`] is what readers hold: one
+//! immutable whole, swapped as one. Two roads lead to it. [`Pipeline::assemble`] takes the
+//! generated zones as they are and makes only the policy's own anew: an edit is in force in
+//! milliseconds. [`Pipeline::rebuild`] judges all evidence anew. Both are pure: the same inputs and
+//! the same `now` give the same zones.
+
+mod generate;
+mod judge;
+pub mod report;
+mod sources;
+mod standing;
+mod verdicts;
+mod why;
+
+use std::sync::Arc;
+
+pub use generate::{Generated, Held, Origin};
+pub use sources::{Profile, Source};
+pub use standing::{Standing, Standings};
+pub use verdicts::{Verdict, Verdicts};
+pub use why::Subject;
+
+use crate::model::{GroupSet, Name, SourceId, Timestamp, TriggerKind};
+use crate::policy::compile::{self, LocalZones};
+use crate::policy::domains::Summary;
+use crate::policy::protect::Allowed;
+use crate::policy::{Policy, Threshold, Thresholds};
+use crate::scoring::{Model, Step};
+use crate::snapshot::{Snapshot, SnapshotError};
+use crate::zone::{Mode, PolicyZone, Serial, Soa, Zone};
+
+/// What a rebuild made, apart from the zones.
+#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+pub struct Tally {
+    /// Scored names by level, from allow to block.
+    pub levels: [usize; 4],
+    /// Domains blocked as a whole because of their hosts.
+    pub escalated: usize,
+    /// Per generated zone: its name, what became of the names, what guards held back.
+    pub zones: Vec<(String, Summary, Held)>,
+}
+
+/// Where a zone from elsewhere counts among the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Order {
+    /// Before the lists of the policy.
+    First,
+    /// After the lists of the policy, before everything that is made from sources.
+    BeforeGenerated,
+    /// After everything else.
+    Last,
+}
+
+/// Everything that decides, and what was decided last.
+pub struct Pipeline {
+    model: Arc<Model>,
+    policy: Arc<Policy>,
+    file_zones: Vec<(Order, PolicyZone)>,
+    sources: Vec<Source>,
+    standings: Standings,
+    verdicts: Verdicts,
+    generated: Vec<(Origin, Zone)>,
+    /// The zones of the policy's own lists, as they were made last.
+    local: Vec<Zone>,
+    tally: Tally,
+    suffix: Name,
+    hash_seed: u64,
+    published: Option<Arc<Published>>,
+}
+
+/// The state in force. Readers take one and keep it for a whole query, transfer or request.
+pub struct Published {
+    /// The zones, in order and indexed.
+    pub snapshot: Arc<Snapshot>,
+    /// When it was made.
+    pub made_at: Timestamp,
+    /// When an entry of the policy ends, so that it is to be made anew.
+    pub next_expiry: Option<Timestamp>,
+    /// The model in force, the policy's thresholds in it.
+    pub model: Arc<Model>,
+    /// The policy in force.
+    pub policy: Arc<Policy>,
+    /// The claims in force.
+    pub sources: Vec<Source>,
+    /// What guards look into.
+    pub standings: Standings,
+    /// What was decided.
+    pub verdicts: Verdicts,
+    /// What the last rebuild made.
+    pub tally: Tally,
+}
+
+impl Pipeline {
+    /// A pipeline without sources, file zones or decisions. The names of all zones of ours end in
+    /// `suffix`.
+    pub fn new(model: Model, policy: Arc<Policy>, suffix: Name, hash_seed: u64) -> Self {
+        Self {
+            model: Arc::new(with_thresholds(model, &policy.thresholds)),
+            policy,
+            file_zones: Vec::new(),
+            sources: Vec::new(),
+            standings: Standings::default(),
+            verdicts: Verdicts::default(),
+            generated: Vec::new(),
+            local: Vec::new(),
+            tally: Tally::default(),
+            suffix,
+            hash_seed,
+            published: None,
+        }
+    }
+
+    /// Takes over a policy.
+    pub fn set_policy(&mut self, policy: Arc<Policy>) {
+        let model = Model::clone(&self.model);
+        self.model = Arc::new(with_thresholds(model, &policy.thresholds));
+        self.policy = policy;
+    }
+
+    /// Takes over the hand-written zones, in order. What they let through for everyone is what
+    /// must resolve (guard G3).
+    pub fn set_file_zones(&mut self, zones: Vec<(Order, PolicyZone)>) {
+        let passed = zones.iter().flat_map(|(_, zone)| passed_names(zone));
+        let mut critical: Vec<Name> = passed.collect();
+        critical.sort();
+        critical.dedup();
+        self.standings.critical = critical.into();
+        self.file_zones = zones;
+    }
+
+    /// Takes over what guards look into. The critical names stay those of the file zones.
+    pub fn set_standings(&mut self, standings: Standings) {
+        let critical = self.standings.critical.clone();
+        self.standings = Standings { critical, ..standings };
+    }
+
+    /// Takes over the list of sources, and with it all claims.
+    pub fn set_sources(&mut self, sources: Vec<Source>) {
+        self.sources = sources;
+    }
+
+    /// Takes over what one source claims now. False where there is no such source.
+    pub fn set_claims(&mut self, source: &SourceId, claims: crate::evidence::Claims) -> bool {
+        match self.sources.iter_mut().find(|s| s.profile.id == *source) {
+            Some(held) => {
+                held.claims = claims;
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Takes over zones and decisions of an earlier run. The zones of the policy's lists are made
+    /// anew; those of the earlier run tell which of them have changed.
+    pub fn restore(
+        &mut self,
+        generated: Vec<(Origin, Zone)>,
+        local: Vec<Zone>,
+        verdicts: Verdicts,
+        tally: Tally,
+    ) {
+        (self.generated, self.local) = (generated, local);
+        (self.verdicts, self.tally) = (verdicts, tally);
+    }
+
+    /// The zones of the policy's own lists.
+    pub fn local(&self) -> &[Zone] {
+        &self.local
+    }
+
+    /// Replaces a generated zone by an equal one that lies elsewhere, such as in a mapped file.
+    pub fn relocate(&mut self, origin: &Origin, zone: Zone) {
+        if let Some(held) = self.generated.iter_mut().find(|(o, _)| o == origin) {
+            held.1 = zone;
+        }
+    }
+
+    /// Replaces the decisions by equal ones that lie elsewhere.
+    pub fn relocate_verdicts(&mut self, verdicts: Verdicts) {
+        self.verdicts = verdicts;
+    }
+
+    /// The generated zones in force.
+    pub fn generated(&self) -> &[(Origin, Zone)] {
+        &self.generated
+    }
+
+    /// The decisions in force.
+    pub fn verdicts(&self) -> &Verdicts {
+        &self.verdicts
+    }
+
+    /// What the last rebuild made.
+    pub fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
+    /// The state published last.
+    pub fn published(&self) -> Option<&Arc<Published>> {
+        self.published.as_ref()
+    }
+
+    /// Judges all evidence anew and puts the zones in force. A zone whose rules are the same
+    /// keeps its serial and its place in memory.
+    pub fn rebuild(&mut self, now: Timestamp) -> Result<Arc<Published>, SnapshotError> {
+        let allowed = self.allowed(now);
+        let material = generate::Material {
+            model: &self.model,
+            policy: &self.policy,
+            sources: &self.sources,
+            standings: &self.standings,
+            allowed: &allowed,
+            previous: &self.verdicts,
+            suffix: self.suffix.as_ref(),
+            hash_seed: self.hash_seed,
+            now,
+        };
+        let (threat, judged) = material.threat();
+        let mut made: Vec<Generated> =
+            (0..self.policy.categories.len()).filter_map(|at| material.category(at)).collect();
+        made.extend(
+            [Mode::Enforce, Mode::Observe].into_iter().filter_map(|m| material.operator(m)),
+        );
+        made.push(threat);
+        self.tally = Tally {
+            levels: judged.levels,
+            escalated: judged.escalated,
+            zones: made.iter().map(|g| (g.zone.origin().to_string(), g.summary, g.held)).collect(),
+        };
+        self.verdicts = judged.verdicts;
+        let before = std::mem::take(&mut self.generated);
+        self.generated = made.into_iter().map(|g| settled(g, &before, now)).collect();
+        self.assemble(now)
+    }
+
+    /// Puts the policy's own zones in force, made anew, before the generated ones as they are.
+    pub fn assemble(&mut self, now: Timestamp) -> Result<Arc<Published>, SnapshotError> {
+        let soa = Soa::ours(Serial::default());
+        let local =
+            compile::local_zones(&self.policy, now, &soa, self.suffix.as_ref(), self.hash_seed);
+        let LocalZones { zones: local, next_expiry } = local;
+        let published = self.published.take();
+        let mut zones = self.ordered(Order::First);
+        let local: Vec<PolicyZone> =
+            local.into_iter().map(|zone| settled_local(zone, &self.local, now)).collect();
+        self.local = local.iter().map(|zone| zone.zone.clone()).collect();
+        zones.extend(local);
+        zones.extend(self.ordered(Order::BeforeGenerated));
+        zones.extend(self.generated.iter().filter_map(|(origin, zone)| self.applied(origin, zone)));
+        zones.extend(self.ordered(Order::Last));
+        let id = published.as_ref().map_or(u64::from(now.0) << 16, |p| p.snapshot.id() + 1);
+        let clients = self.policy.clients.prefixes();
+        let previous = published.as_ref().map(|p| &*p.snapshot);
+        let snapshot = Snapshot::new(id, self.hash_seed, zones, clients, previous);
+        let snapshot = match snapshot {
+            Ok(snapshot) => {
+                let (observing, off) = (self.groups_in(Mode::Observe), self.groups_in(Mode::Off));
+                Arc::new(snapshot.with_group_modes(observing, off))
+            }
+            Err(error) => {
+                self.published = published;
+                return Err(error);
+            }
+        };
+        let state = Arc::new(Published {
+            snapshot,
+            made_at: now,
+            next_expiry,
+            model: self.model.clone(),
+            policy: self.policy.clone(),
+            sources: self.sources.clone(),
+            standings: self.standings.clone(),
+            verdicts: self.verdicts.clone(),
+            tally: self.tally.clone(),
+        });
+        self.published = Some(state.clone());
+        Ok(state)
+    }
+
+    /// A generated zone with the options that the policy gives it; none where it is switched off.
+    fn applied(&self, origin: &Origin, zone: &Zone) -> Option<PolicyZone> {
+        let policy = &self.policy;
+        let options = match origin {
+            Origin::Threat => policy.threat_options(),
+            Origin::Operator => policy.operator_options(),
+            Origin::OperatorObserved => {
+                let options = policy.operator_options();
+                crate::zone::ZoneOptions { mode: options.mode.min(Mode::Observe), ..options }
+            }
+            Origin::Category(name) => policy.category_options(policy.category(name)?)?,
+        };
+        Some(PolicyZone { zone: zone.clone(), options })
+    }
+
+    fn groups_in(&self, mode: Mode) -> GroupSet {
+        let groups = self.policy.groups.iter().enumerate().filter(|(_, group)| group.mode == mode);
+        groups.fold(GroupSet::NONE, |set, (at, _)| set.union(GroupSet::of(at)))
+    }
+
+    fn ordered(&self, order: Order) -> Vec<PolicyZone> {
+        let zones = self.file_zones.iter().filter(|(o, _)| *o == order);
+        zones.map(|(_, zone)| zone.clone()).collect()
+    }
+
+    /// What everyone may reach, by the policy's allow list and the hand-written zones.
+    fn allowed(&self, now: Timestamp) -> Allowed {
+        let before = self.file_zones.iter().filter(|(order, _)| *order != Order::Last);
+        let allowed = Allowed::of(&self.policy, now);
+        before.fold(allowed, |allowed, (_, zone)| allowed.and_zone(zone))
+    }
+}
+
+/// The model with the thresholds that the policy sets.
+fn with_thresholds(model: Model, thresholds: &Thresholds) -> Model {
+    let step = |t: &Threshold| Step { on: t.on_mban, off: t.off_mban };
+    model.with_thresholds(
+        step(&thresholds.monitor),
+        step(&thresholds.redirect),
+        step(&thresholds.block),
+    )
+}
+
+/// The zone under its serial: that of the zone before it where the rules are the same.
+fn settled(made: Generated, before: &[(Origin, Zone)], now: Timestamp) -> (Origin, Zone) {
+    let held = before.iter().find(|(origin, _)| *origin == made.origin).map(|(_, zone)| zone);
+    let zone = match held {
+        Some(held) if held.same_rules(&made.zone) => held.clone(),
+        held => with_next_serial(made.zone, held.map(|h| h.soa().serial), now),
+    };
+    (made.origin, zone)
+}
+
+fn settled_local(made: PolicyZone, held: &[Zone], now: Timestamp) -> PolicyZone {
+    let before = held.iter().find(|zone| zone.origin() == made.zone.origin());
+    let zone = match before {
+        Some(before) if before.same_rules(&made.zone) => before.clone(),
+        before => with_next_serial(made.zone, before.map(|zone| zone.soa().serial), now),
+    };
+    PolicyZone { zone, ..made }
+}
+
+fn with_next_serial(zone: Zone, before: Option<Serial>, now: Timestamp) -> Zone {
+    let soa = Soa { serial: before.unwrap_or_default().next(now), ..zone.soa().clone() };
+    zone.with_soa(soa)
+}
+
+/// The query names that a zone lets through for everyone.
+fn passed_names(zone: &PolicyZone) -> Vec<Name> {
+    use crate::model::{Action, Trigger};
+    if zone.options.mode != Mode::Enforce || !zone.options.groups.is_empty() {
+        return Vec::new();
+    }
+    zone.zone
+        .rules_of(TriggerKind::QueryName)
+        .filter_map(|rule| match (rule.trigger, rule.action) {
+            (Trigger::QueryName(pattern), Action::Passthru) => Some(pattern.name),
+            _ => None,
+        })
+        .collect()
+}

@@ -1,1 +1,3 @@
-//! Zones out: files, later transfers.
+//! Zones out: files now, transfers later.
+
+pub mod file;

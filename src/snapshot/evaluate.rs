@@ -35,38 +35,15 @@ pub enum Step<'a> {
 /// An evaluation that waits for the answer.
 #[derive(Debug, Clone, Copy)]
 pub struct Evaluation<'a> {
-    snapshot: &'a Snapshot,
+    pub(super) snapshot: &'a Snapshot,
     query: Query<'a>,
-    applying: ZoneSet,
+    pub(super) applying: ZoneSet,
+    /// The zones whose rules act on this client.
+    pub(super) acting: ZoneSet,
     /// The zones in which the client or the query name matched.
     matched: ZoneSet,
     /// The position of the zone whose rule for the query nothing but an earlier zone can beat.
-    settled: Option<usize>,
-}
-
-/// Whether policy needs something about the servers on the data path.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Need {
-    /// No rule looks at it.
-    No,
-    /// Rules look at what is known; nobody waits for more.
-    IfKnown,
-    /// The answer waits until it is known.
-    Wait,
-}
-
-/// What [`Evaluation::finish`] will look at, so that nothing else is gathered.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Needs {
-    /// Whether addresses in the answer matter.
-    pub answer_addresses: bool,
-    /// The names of servers.
-    pub nameserver_names: Need,
-    /// The addresses of servers.
-    pub nameserver_addresses: Need,
-    /// Servers of zone cuts of at most this many labels are not looked at: 0 is the root, 1 its
-    /// children (`min-ns-dots` of the least demanding zone).
-    pub zone_labels_ignored: u8,
+    pub(super) settled: Option<usize>,
 }
 
 impl Snapshot {
@@ -78,6 +55,7 @@ impl Snapshot {
             snapshot: self,
             query: *query,
             applying,
+            acting: self.acting_on(query),
             matched: ZoneSet::default(),
             settled: None,
         };
@@ -96,7 +74,7 @@ impl Snapshot {
                 continue;
             };
             evaluation.matched.insert(position);
-            match (self.acting.has(position), unless_signed) {
+            match (evaluation.acting.has(position), unless_signed) {
                 (true, true) => unless_signed_before = true,
                 (false, true) => {}
                 (false, false) => observed.push(hit),
@@ -130,7 +108,7 @@ impl<'a> Evaluation<'a> {
     /// Whether a hit on the query must wait: an earlier zone may have a better match at this
     /// stage, or its own zone does not want to show that it blocks without asking (section 12.4).
     fn waits_for_answer(&self, hit: &Hit<'_>) -> bool {
-        let rivals = self.applying.and(self.snapshot.acting).before(hit.zone);
+        let rivals = self.applying.and(self.acting).before(hit.zone);
         let waits = self.snapshot.zones[hit.zone].policy.options.qname_wait_recurse;
         !rivals.and(self.snapshot.having_any(&OF_ANSWER)).is_empty()
             || (waits
@@ -143,40 +121,6 @@ impl<'a> Evaluation<'a> {
         &self.query
     }
 
-    /// What of the answer [`Evaluation::finish`] will look at.
-    pub fn needs(&self) -> Needs {
-        // A rule of a later zone cannot be preferred to a settled one, nor a later kind of its own.
-        let zones = match self.settled {
-            Some(position) => self.applying.before(position),
-            None => self.applying,
-        };
-        let having = |kind: TriggerKind| zones.and(self.snapshot.having[kind as usize]);
-        let options = |position: usize| &self.snapshot.zones[position].policy.options;
-        // Nobody waits for the sake of a zone that only observes.
-        let acting = |position: &usize| self.snapshot.acting.has(*position);
-        let need = |kind, waits: &dyn Fn(usize) -> bool| match having(kind) {
-            none if none.is_empty() => Need::No,
-            some if some.positions().filter(acting).any(waits) => Need::Wait,
-            _ => Need::IfKnown,
-        };
-        let servers =
-            having(TriggerKind::NameserverName).or(having(TriggerKind::NameserverAddress));
-        Needs {
-            answer_addresses: !having(TriggerKind::AnswerAddress).is_empty(),
-            nameserver_names: need(TriggerKind::NameserverName, &|position| {
-                options(position).nsdname_wait_recurse
-            }),
-            nameserver_addresses: need(TriggerKind::NameserverAddress, &|position| {
-                options(position).nsip_wait_recurse
-            }),
-            zone_labels_ignored: servers
-                .positions()
-                .map(|position| options(position).min_ns_dots)
-                .min()
-                .unwrap_or(u8::MAX),
-        }
-    }
-
     /// The second step. The first of the facts' steps stands for the query name; where there is
     /// none, because nothing could be resolved, the query alone is looked at.
     pub fn finish<'f>(self, facts: &'f AnswerFacts) -> Outcome<'f>
@@ -185,17 +129,17 @@ impl<'a> Evaluation<'a> {
     {
         let mut outcome = Outcome::default();
         // Each observing zone reports once.
-        let mut watching = self.applying.without(self.snapshot.acting);
+        let mut watching = self.applying.without(self.acting);
         let stages = if self.query.follows_aliases() { facts.steps.len().max(1) } else { 1 };
         for number in 0..stages {
-            let zones = self.zones_with_rules_at(number).and(watching.or(self.snapshot.acting));
+            let zones = self.zones_with_rules_at(number).and(watching.or(self.acting));
             if zones.is_empty() {
                 continue;
             }
             let stage = self.stage(number, facts);
             for position in zones.positions() {
                 let Some(candidate) = self.best(position, &stage) else { continue };
-                if self.snapshot.acting.has(position) {
+                if self.acting.has(position) {
                     outcome.hit = Some(candidate.hit);
                     return outcome;
                 }
@@ -241,5 +185,170 @@ impl<'a> Evaluation<'a> {
             _ => &TriggerKind::ALL[1..],
         };
         self.snapshot.best_of(kinds, position, stage, &query)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sample::{answer, name, query, snapshot, zone, zone_with};
+    use super::super::{Fate, Response};
+    use super::*;
+    use crate::model::Action;
+    use crate::zone::{Mode, ZoneOptions};
+
+    /// Position of the zone and what it does, before or after the answer.
+    fn verdict(hit: Option<&Hit<'_>>) -> Option<(usize, &'static str)> {
+        hit.map(|hit| (hit.zone, hit.response.as_str()))
+    }
+
+    fn early(snapshot: &Snapshot, query: &Query<'_>) -> Option<(usize, &'static str)> {
+        match snapshot.begin(query) {
+            Step::Decided { hit, .. } => verdict(Some(&hit)),
+            Step::Resolve(_) => None,
+        }
+    }
+
+    fn late(
+        snapshot: &Snapshot,
+        query: &Query<'_>,
+        facts: &AnswerFacts,
+    ) -> Option<(usize, &'static str)> {
+        match snapshot.begin(query) {
+            Step::Decided { hit, .. } => panic!("decided early: {hit:?}"),
+            Step::Resolve(evaluation) => verdict(evaluation.finish(facts).hit.as_ref()),
+        }
+    }
+
+    #[test]
+    fn a_nameserver_rule_of_an_earlier_zone_holds_up_and_beats_a_query_name() {
+        let snapshot = snapshot(vec![
+            zone(&[("nsdname ns.evil.test", Action::NoData)]),
+            zone(&[("qname www.evil.test", Action::NxDomain), ("qname ok.test", Action::Drop)]),
+        ]);
+        let (evil, ok) = (name("www.evil.test"), name("ok.test"));
+        assert_eq!(early(&snapshot, &query(&evil)), None);
+        let facts = answer(&["www.evil.test"], "192.0.2.1");
+        assert_eq!(late(&snapshot, &query(&evil), &facts), Some((0, "nodata")));
+        let facts = answer(&["ok.test"], "192.0.2.1");
+        assert_eq!(late(&snapshot, &query(&ok), &facts), Some((1, "drop")));
+    }
+
+    #[test]
+    fn a_query_name_decides_at_once_before_addresses_of_its_own_and_later_zones() {
+        let snapshot = snapshot(vec![
+            zone(&[("qname www.bad.test", Action::NxDomain), ("ip 0.0.0.0/0", Action::Drop)]),
+            zone(&[("nsip 0.0.0.0/0", Action::Drop)]),
+        ]);
+        assert_eq!(early(&snapshot, &query(&name("www.bad.test"))), Some((0, "nxdomain")));
+        assert_eq!(early(&snapshot, &query(&name("ok.bad.test"))), None);
+    }
+
+    #[test]
+    fn an_earlier_stage_beats_an_earlier_zone() {
+        let snapshot = snapshot(vec![
+            zone(&[("qname www.bad.test", Action::NxDomain), ("ip 192.0.2.1", Action::NoData)]),
+            zone(&[("qname alias.test", Action::Passthru)]),
+        ]);
+        let alias = name("alias.test");
+        let facts = answer(&["alias.test", "www.bad.test"], "192.0.2.1");
+        assert_eq!(late(&snapshot, &query(&alias), &facts), Some((1, "passthru")));
+        let (other, facts) = (name("b.test"), answer(&["b.test", "www.bad.test"], "192.0.2.1"));
+        assert_eq!(late(&snapshot, &query(&other), &facts), Some((0, "nxdomain")));
+        let only_alias = Query { rtype: 5, ..query(&other) };
+        assert_eq!(late(&snapshot, &only_alias, &facts), None);
+    }
+
+    #[test]
+    fn an_alias_is_made_of_the_name_of_its_stage_and_may_be_too_long() {
+        let below = Action::RedirectBelow(name("garden.test"));
+        let snapshot = snapshot(vec![zone(&[("qname *.bad.test", below)])]);
+        let short = name("www.bad.test");
+        let Step::Decided { hit, .. } = snapshot.begin(&query(&short)) else { panic!("waits") };
+        let Response::Alias(target) = hit.response else { panic!("{:?}", hit.response) };
+        assert_eq!(target.to_string(), "www.bad.test.garden.test");
+        let long = name(&format!("{}.bad.test", vec!["x".repeat(60); 4].join(".")));
+        assert_eq!(long.as_ref().wire_octets(), 254);
+        assert_eq!(early(&snapshot, &query(&long)), Some((0, "yxdomain")));
+    }
+
+    #[test]
+    fn an_alias_to_the_name_itself_lets_it_through() {
+        let garden = Action::Redirect(name("garden.test"));
+        let snapshot = snapshot(vec![zone(&[("qname *.test", garden)])]);
+        assert_eq!(early(&snapshot, &query(&name("garden.test"))), Some((0, "passthru")));
+        assert_eq!(early(&snapshot, &query(&name("other.test"))), Some((0, "cname")));
+    }
+
+    #[test]
+    fn a_validating_client_is_saved_from_zones_that_do_not_break_dnssec_only() {
+        let rules = [("qname bad.test", Action::NxDomain), ("qname ok.test", Action::Passthru)];
+        let draft = ZoneOptions { qname_wait_recurse: false, ..ZoneOptions::draft() };
+        let block = [("qname bad.test", Action::NoData), ("qname ok.test", Action::NoData)];
+        let snapshot = snapshot(vec![zone_with(draft, &rules), zone(&block)]);
+        let (bad, ok) = (name("bad.test"), name("ok.test"));
+        let validating = |name| Query { dnssec_ok: true, ..query(name) };
+        let mut facts = answer(&["bad.test"], "192.0.2.1");
+        assert_eq!(early(&snapshot, &query(&bad)), Some((0, "nxdomain")));
+        assert_eq!(late(&snapshot, &validating(&bad), &facts), Some((0, "nxdomain")));
+        facts.signed = true;
+        assert_eq!(late(&snapshot, &validating(&bad), &facts), Some((1, "nodata")));
+        assert_eq!(early(&snapshot, &validating(&ok)), Some((0, "passthru")));
+    }
+
+    #[test]
+    fn groups_can_have_rules_observed_or_off() {
+        use crate::model::{GroupSet, Network};
+        let (lab, guests) = (GroupSet::of(0), GroupSet::of(1));
+        let network = |text| Network::parse_strict(text).unwrap();
+        let clients = vec![(network("192.0.2.1"), lab), (network("192.0.2.2"), guests)];
+        let zones = vec![zone(&[("qname bad.test", Action::NxDomain)])];
+        let snapshot = Snapshot::new(1, 7, zones, clients, None).unwrap();
+        let snapshot = snapshot.with_group_modes(lab, guests);
+        let bad = name("bad.test");
+        let outcome = |client: &str| {
+            let query = Query { client: client.parse().unwrap(), ..query(&bad) };
+            let explained = snapshot.explain(&query, None).remove(0).fate;
+            match snapshot.begin(&query) {
+                Step::Decided { hit, .. } => (verdict(Some(&hit)), 0, explained),
+                Step::Resolve(evaluation) => {
+                    let facts = answer(&["bad.test"], "192.0.2.9");
+                    let outcome = evaluation.finish(&facts);
+                    (verdict(outcome.hit.as_ref()), outcome.observed.len(), explained)
+                }
+            }
+        };
+        assert_eq!(outcome("192.0.2.3"), (Some((0, "nxdomain")), 0, Fate::Decides));
+        assert_eq!(outcome("192.0.2.1"), (None, 1, Fate::Observes));
+        assert_eq!(outcome("192.0.2.2"), (None, 0, Fate::ZoneOff));
+    }
+
+    #[test]
+    fn a_zone_that_observes_reports_and_holds_nobody_up() {
+        let observing = ZoneOptions { mode: Mode::Observe, ..ZoneOptions::ours() };
+        let rules = [("qname www.bad.test", Action::NxDomain), ("ip 192.0.2.1", Action::Drop)];
+        let snapshot = snapshot(vec![
+            zone_with(observing, &rules),
+            zone(&[("qname www.bad.test", Action::NoData)]),
+        ]);
+        let bad = name("www.bad.test");
+        let Step::Decided { hit, observed } = snapshot.begin(&query(&bad)) else { panic!("waits") };
+        assert_eq!(verdict(Some(&hit)), Some((1, "nodata")));
+        assert_eq!(verdict(observed.first()), Some((0, "nxdomain")));
+        let other = name("www.good.test");
+        let Step::Resolve(evaluation) = snapshot.begin(&query(&other)) else { panic!("decided") };
+        assert!(evaluation.needs().answer_addresses);
+        let facts = answer(&["www.good.test"], "192.0.2.1");
+        let outcome = evaluation.finish(&facts);
+        assert_eq!((outcome.hit, outcome.observed.len()), (None, 1));
+    }
+
+    #[test]
+    fn a_rule_for_a_name_that_cannot_be_resolved_applies_all_the_same() {
+        let snapshot = snapshot(vec![
+            zone(&[("ip 192.0.2.1", Action::Passthru)]),
+            zone(&[("qname down.test", Action::NxDomain)]),
+        ]);
+        let nothing = AnswerFacts::default();
+        assert_eq!(late(&snapshot, &query(&name("down.test")), &nothing), Some((1, "nxdomain")));
     }
 }

@@ -3,15 +3,15 @@
 //! This looks at everything where evaluation looks for the best, and takes its time: it is for
 //! people who ask why.
 
-use std::fmt;
 use std::net::IpAddr;
 
 use super::evaluate::Step;
+use super::fate::{Fate, Precedence};
 use super::names::{self, Suffixes};
 use super::query::{Hit, Matched, Query, Response};
 use super::ruling::{Dropped, Ruling, Signed, rule_on};
 use super::stage::{Look, Stage, rank};
-use super::{IndexedZone, Snapshot};
+use super::{IndexedZone, Snapshot, ZoneSet};
 use crate::model::{AnswerFacts, NameRef, Nameserver, TriggerKind};
 use crate::zone::{Effect, Mode};
 
@@ -22,87 +22,6 @@ pub struct Match<'a> {
     pub hit: Hit<'a>,
     /// What became of it.
     pub fate: Fate,
-}
-
-/// What became of a rule that matches.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Fate {
-    /// It decides.
-    Decides,
-    /// Its zone is off.
-    ZoneOff,
-    /// Its zone is for clients of other groups.
-    OtherGroup,
-    /// Its zone is for queries with RD=1 only, and this one had RD=0.
-    SavedByRecursionBit,
-    /// The client set DO=1, the answer is signed and the zone does not break DNSSEC.
-    SavedByDnssecBit,
-    /// Local data has no records of the type, and the zone's override says to look further.
-    NoSuchData,
-    /// The server belongs to a zone cut with fewer dots than the zone's `min-ns-dots`.
-    TooFewDots,
-    /// A closer name exists in the zone, with a rule or as the parent of others (RFC 4592).
-    CloserName,
-    /// Its zone only observes. The rule would be preferred to the one that decides.
-    Observes,
-    /// Its zone is disabled by its override. The rule would be preferred to the one that decides.
-    Disabled,
-    /// Another rule is preferred.
-    Outranked(Precedence),
-    /// A PASSTHRU rule is preferred, which exempts the whole answer.
-    Exempted(Precedence),
-    /// The answer is not known, and could bring a better match or signatures.
-    Waits,
-}
-
-impl fmt::Display for Fate {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Decides => f.write_str("decides"),
-            Self::ZoneOff => f.write_str("the zone is off"),
-            Self::OtherGroup => f.write_str("the zone is for other client groups"),
-            Self::SavedByRecursionBit => f.write_str("RD=0 saves the name from this zone"),
-            Self::SavedByDnssecBit => f.write_str("DO=1 saves the signed name from this zone"),
-            Self::NoSuchData => f.write_str("no local data of this type"),
-            Self::TooFewDots => f.write_str("min-ns-dots leaves this server out"),
-            Self::CloserName => f.write_str("a closer name exists in the zone"),
-            Self::Observes => f.write_str("the zone only observes"),
-            Self::Disabled => f.write_str("the zone is disabled"),
-            Self::Outranked(by) => write!(f, "outranked: {by}"),
-            Self::Exempted(by) => write!(f, "exempted by passthru: {by}"),
-            Self::Waits => f.write_str("waits for the answer"),
-        }
-    }
-}
-
-/// The rule of precedence that prefers one match to another, by section of the draft.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Precedence {
-    /// 5.1: it is earlier in the chain of aliases.
-    Stage,
-    /// 5.2: its zone comes first.
-    Zone,
-    /// 5.4: its kind of trigger comes first.
-    Kind,
-    /// 5.5: the server's name comes last in canonical order.
-    NameOrder,
-    /// 5.6: its prefix is longer.
-    PrefixLength,
-    /// 5.7: its address is smaller.
-    AddressOrder,
-}
-
-impl fmt::Display for Precedence {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Stage => "earlier in the chain of aliases",
-            Self::Zone => "in an earlier zone",
-            Self::Kind => "of a preferred kind of trigger",
-            Self::NameOrder => "for a nameserver later in canonical order",
-            Self::PrefixLength => "with a longer prefix",
-            Self::AddressOrder => "with a smaller address",
-        })
-    }
 }
 
 impl Snapshot {
@@ -137,15 +56,16 @@ impl Snapshot {
         }
         let decided_early =
             facts.is_none().then(|| matches!(self.begin(query), Step::Decided { .. }));
-        self.with_fates(found, decided_early)
+        self.with_fates(found, decided_early, self.acting_on(query))
     }
 
     /// Why a zone as a whole takes no part in a query.
     fn out_as_zone(&self, zone: &IndexedZone, query: &Query<'_>) -> Option<Fate> {
         let options = &zone.policy.options;
-        if options.mode == Mode::Off {
+        let client = self.groups_of(query.client);
+        if options.mode == Mode::Off || client.meets(self.off_groups) {
             Some(Fate::ZoneOff)
-        } else if !options.groups.applies_to(self.groups_of(query.client)) {
+        } else if !options.groups.applies_to(client) {
             Some(Fate::OtherGroup)
         } else if options.recursive_only && !query.recursion_desired {
             Some(Fate::SavedByRecursionBit)
@@ -156,9 +76,14 @@ impl Snapshot {
 
     /// Settles what became of each match. Without an answer, `decided_early` says whether the
     /// query alone was enough.
-    fn with_fates<'a>(&self, found: Vec<Found<'a>>, decided_early: Option<bool>) -> Vec<Match<'a>> {
+    fn with_fates<'a>(
+        &self,
+        found: Vec<Found<'a>>,
+        decided_early: Option<bool>,
+        acting: ZoneSet,
+    ) -> Vec<Match<'a>> {
         let takes_part =
-            |f: &Found<'_>| f.out.is_none() && !f.unless_signed && self.acting.has(f.hit.zone);
+            |f: &Found<'_>| f.out.is_none() && !f.unless_signed && acting.has(f.hit.zone);
         let best = found.iter().position(takes_part);
         let winner = best.map(|at| found[at].hit.clone());
         let settled = if decided_early == Some(false) { Fate::Waits } else { Fate::Decides };
@@ -169,6 +94,7 @@ impl Snapshot {
             _ => match self.zones[found.hit.zone].policy.options.mode {
                 Mode::Observe => Fate::Observes,
                 _ if !self.acting.has(found.hit.zone) => Fate::Disabled,
+                _ if !acting.has(found.hit.zone) => Fate::Observes,
                 _ => Fate::Waits,
             },
         };
@@ -321,4 +247,99 @@ fn found_by<'a>(
 
 fn no_data<'a>(_: Dropped) -> Ruling<'a> {
     Ruling { response: Response::NoData, unless_signed: false }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sample::{answer, name, query, snapshot, zone, zone_with};
+    use super::*;
+    use crate::model::{Action, GroupSet};
+    use crate::zone::ZoneOptions;
+
+    fn told(matches: &[Match<'_>]) -> Vec<String> {
+        let line = |m: &Match<'_>| {
+            format!("{} {} {}: {}", m.hit.zone, m.hit.kind.as_str(), m.hit.matched, m.fate)
+        };
+        matches.iter().map(line).collect()
+    }
+
+    #[test]
+    fn every_match_is_told_with_its_fate() {
+        let ours = ZoneOptions::ours;
+        let off = ZoneOptions { mode: Mode::Off, ..ours() };
+        let observing = ZoneOptions { mode: Mode::Observe, ..ours() };
+        let staff = ZoneOptions { groups: GroupSet::of(1), ..ours() };
+        let block = [("qname *.bad.test", Action::NxDomain)];
+        let snapshot = snapshot(vec![
+            zone_with(off, &block),
+            zone_with(observing, &block),
+            zone_with(staff, &block),
+            zone(&[
+                ("qname *.test", Action::Drop),
+                ("qname *.bad.test", Action::Passthru),
+                ("ip 192.0.2.0/24", Action::NoData),
+                ("nsdname *.test", Action::NoData),
+            ]),
+            zone(&[("ip 192.0.2.1", Action::NxDomain), ("ip 192.0.2.0/24", Action::NoData)]),
+        ]);
+        let (bad, facts) = (name("www.bad.test"), answer(&["www.bad.test"], "192.0.2.1"));
+        assert_eq!(
+            told(&snapshot.explain(&query(&bad), Some(&facts))),
+            [
+                "0 qname *.bad.test: the zone is off",
+                "1 qname *.bad.test: the zone only observes",
+                "2 qname *.bad.test: the zone is for other client groups",
+                "3 qname *.bad.test: decides",
+                "3 qname *.test: a closer name exists in the zone",
+                "3 ip 192.0.2.0/24: exempted by passthru: of a preferred kind of trigger",
+                "3 nsdname *.test: exempted by passthru: of a preferred kind of trigger",
+                "4 ip 192.0.2.1: exempted by passthru: in an earlier zone",
+                "4 ip 192.0.2.0/24: exempted by passthru: in an earlier zone",
+            ]
+        );
+    }
+
+    #[test]
+    fn within_one_kind_it_is_told_which_was_better() {
+        let snapshot = snapshot(vec![zone(&[
+            ("ip 192.0.2.2", Action::NoData),
+            ("ip 192.0.2.1", Action::NxDomain),
+            ("ip 192.0.2.0/24", Action::NoData),
+        ])]);
+        let (name, mut facts) = (name("www.bad.test"), answer(&["www.bad.test"], "192.0.2.1"));
+        facts.steps[0].addresses.push("192.0.2.2".parse().unwrap());
+        assert_eq!(
+            told(&snapshot.explain(&query(&name), Some(&facts))),
+            [
+                "0 ip 192.0.2.1: decides",
+                "0 ip 192.0.2.2: outranked: with a smaller address",
+                "0 ip 192.0.2.0/24: outranked: with a longer prefix",
+            ]
+        );
+    }
+
+    #[test]
+    fn bits_that_saved_a_name_are_told() {
+        let snapshot =
+            snapshot(vec![zone_with(ZoneOptions::draft(), &[("qname bad.test", Action::Drop)])]);
+        let (bad, mut facts) = (name("bad.test"), answer(&["bad.test"], "192.0.2.1"));
+        facts.signed = true;
+        let fate = |query: Query<'_>| snapshot.explain(&query, Some(&facts))[0].fate;
+        assert_eq!(fate(query(&bad)), Fate::Decides);
+        assert_eq!(fate(Query { dnssec_ok: true, ..query(&bad) }), Fate::SavedByDnssecBit);
+        let not_recursive = Query { recursion_desired: false, ..query(&bad) };
+        assert_eq!(fate(not_recursive), Fate::SavedByRecursionBit);
+        // Without the answer nobody can say.
+        assert_eq!(snapshot.explain(&query(&bad), None)[0].fate, Fate::Waits);
+    }
+
+    #[test]
+    fn a_server_that_min_ns_dots_leaves_out_is_told() {
+        let snapshot = snapshot(vec![zone(&[("nsdname ns.zz", Action::Drop)])]);
+        let (name, facts) = (name("www.zz"), answer(&["www.zz"], "192.0.2.1"));
+        assert_eq!(
+            told(&snapshot.explain(&query(&name), Some(&facts))),
+            ["0 nsdname ns.zz: min-ns-dots leaves this server out"]
+        );
+    }
 }

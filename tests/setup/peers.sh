@@ -8,8 +8,8 @@ packages=(
     bind9 bind9-utils bind9-dnsutils # named, named-checkzone, dig
     unbound
     nsd
-    knot-dnsutils # kdig
-    systemd       # systemd-analyze
+    knot-dnsutils  # kdig
+    systemd procps # systemd-analyze, and the kill that the unit names
 )
 services=(named unbound unbound-resolvconf nsd)
 

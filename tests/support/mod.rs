@@ -6,6 +6,9 @@
 
 #![allow(dead_code, reason = "each test file uses its own part of this")]
 
+pub mod instance;
+pub mod world;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, UdpSocket};
 use std::os::unix::net::UnixDatagram;
@@ -78,7 +81,8 @@ fn variable(name: &str) -> Option<String> {
 pub fn skip(reason: &str) {
     let test = thread::current().name().unwrap_or("a test").to_owned();
     let crate_name = env!("CARGO_CRATE_NAME");
-    let line = format!("SKIPPED {crate_name}::{test}: {reason}\n");
+    // The run may be in the middle of a line of its own.
+    let line = format!("\nSKIPPED {crate_name}::{test}: {reason}\n");
     std::io::stderr().write_all(line.as_bytes()).expect("standard error takes a line");
 }
 
@@ -140,6 +144,12 @@ impl Daemon {
     /// The process number.
     pub fn id(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Ends the program at once, as a crash or a power cut does.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("the program can be killed");
+        self.child.wait().expect("a child can be waited for");
     }
 
     /// The next line, of either stream, that contains `part`.
@@ -209,6 +219,7 @@ impl Daemon {
     }
 }
 
+#[expect(clippy::print_stderr, reason = "shown with the test that fails")]
 impl Drop for Daemon {
     fn drop(&mut self) {
         let ended = matches!(self.child.try_wait(), Ok(Some(_)));
@@ -218,7 +229,7 @@ impl Drop for Daemon {
         let status = self.child.wait().unwrap_or(ExitStatus::from_raw(0));
         if thread::panicking() {
             let output = self.output();
-            let _ = writeln!(std::io::stderr(), "{status}, {output}");
+            eprintln!("{status}, {output}");
         }
     }
 }

@@ -89,6 +89,11 @@ impl Router {
         &self.walk
     }
 
+    /// Octets of the table.
+    pub fn table_bytes(&self) -> u64 {
+        self.table.size_bytes()
+    }
+
     /// Forgets what the engines and the table have learnt.
     pub fn flush(&self) -> Result<(), SettingsError> {
         self.table.clear();

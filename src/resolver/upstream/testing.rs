@@ -3,8 +3,10 @@
 //! [`Network`] is without sockets; [`loopback`] has servers on real ones.
 
 mod loopback;
+mod signed;
 
-pub(super) use loopback::{Authority, Loopback};
+pub(super) use loopback::{Authority, Loopback, Mapped};
+pub(super) use signed::SignedZone;
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -173,7 +175,9 @@ fn answer_from_zone(origin: &rr::Name, records: &[rr::Record], query: &Message) 
         let is_glue = |r: &&rr::Record| r.data.ip_addr().is_some() && targets.contains(&&r.name);
         records.iter().filter(is_glue).cloned().collect()
     };
-    if let Some(cut) = records.iter().find(is_cut).map(|r| &r.name) {
+    // The parent answers for the DS of a delegation (RFC 4035 section 3.1.4.1).
+    let is_referral = |cut: &&rr::Name| kind != RecordType::DS || *cut != asked;
+    if let Some(cut) = records.iter().find(is_cut).map(|r| &r.name).filter(is_referral) {
         let of_cut = |r: &&rr::Record| r.record_type() == RecordType::NS && r.name == *cut;
         answer.authorities = records.iter().filter(of_cut).cloned().collect();
         answer.additionals = with_glue(&answer.authorities);

@@ -1,0 +1,93 @@
+//! The routes, and the listeners they are served on.
+
+use std::sync::Arc;
+
+use axum::extract::{Query, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use serde::{Deserialize, Serialize};
+
+use super::{Answers, WhyQuestion};
+use crate::diagnostic::Diagnostic;
+
+/// Octets of a request that carries a command.
+const BODY_OCTETS_MAX: usize = 64 * 1024;
+/// OpenMetrics 1.0.
+const METRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// All routes, for the unix socket.
+pub fn local(answers: Arc<dyn Answers>) -> Router {
+    Router::new()
+        .route("/health", get(health))
+        .route("/metrics", get(metrics))
+        .route("/v1/status", get(status))
+        .route("/v1/feeds", get(feeds))
+        .route("/v1/why", get(why))
+        .route("/v1/reload", post(reload))
+        .route("/v1/refresh", post(refresh))
+        .layer(axum::extract::DefaultBodyLimit::max(BODY_OCTETS_MAX))
+        .with_state(answers)
+}
+
+/// What anybody on the machine may read, for a loopback port.
+pub fn public(answers: Arc<dyn Answers>) -> Router {
+    Router::new().route("/health", get(health)).route("/metrics", get(metrics)).with_state(answers)
+}
+
+/// An error as the socket gives it.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Refusal {
+    pub error: String,
+    pub hint: Option<String>,
+}
+
+fn refusal(finding: Diagnostic) -> Response {
+    let refusal = Refusal { error: finding.message, hint: finding.hint };
+    (StatusCode::UNPROCESSABLE_ENTITY, Json(refusal)).into_response()
+}
+
+type Daemon = State<Arc<dyn Answers>>;
+
+async fn health(State(answers): Daemon) -> Response {
+    match answers.health() {
+        Ok(word) => (StatusCode::OK, word + "\n").into_response(),
+        Err(word) => (StatusCode::SERVICE_UNAVAILABLE, word + "\n").into_response(),
+    }
+}
+
+async fn metrics(State(answers): Daemon) -> Response {
+    ([(header::CONTENT_TYPE, METRICS_TYPE)], answers.metrics()).into_response()
+}
+
+async fn status(State(answers): Daemon) -> Response {
+    Json(answers.status()).into_response()
+}
+
+async fn feeds(State(answers): Daemon) -> Response {
+    Json(answers.feeds()).into_response()
+}
+
+async fn why(State(answers): Daemon, Query(question): Query<WhyQuestion>) -> Response {
+    match answers.why(question).await {
+        Ok(why) => Json(why).into_response(),
+        Err(finding) => refusal(finding),
+    }
+}
+
+async fn reload(State(answers): Daemon) -> Response {
+    Json(answers.reload().await).into_response()
+}
+
+#[derive(Deserialize)]
+struct Refresh {
+    source: Option<String>,
+}
+
+async fn refresh(State(answers): Daemon, Query(refresh): Query<Refresh>) -> Response {
+    match answers.refresh(refresh.source).await {
+        Ok(due) => Json(serde_json::json!({ "due": due })).into_response(),
+        Err(finding) => refusal(finding),
+    }
+}

@@ -1,0 +1,67 @@
+//! `sekisho model compile` and `sekisho model score`.
+
+use std::io::Write as _;
+use std::path::Path;
+
+use super::Failure;
+use super::args::Model;
+use crate::diagnostic::Diagnostic;
+use crate::disk;
+use crate::scoring::{MODEL_SIZE_BYTES_MAX, compile, replay};
+
+/// A list of fact records; a million of them fit.
+const FACTS_OCTETS_MAX: u64 = 1 << 30;
+
+/// Runs the command.
+pub fn run(command: &Model) -> Result<(), Failure> {
+    match command {
+        Model::Compile { description, output } => compile(description, output.as_deref()),
+        Model::Score { model, facts } => score(model.as_deref(), facts),
+    }
+}
+
+fn compile(description: &Path, output: Option<&Path>) -> Result<(), Failure> {
+    let text = read(description, MODEL_SIZE_BYTES_MAX as u64)?;
+    let text = String::from_utf8(text).map_err(|_| named(description, "not UTF-8"))?;
+    let compiled = compile::compile(&text).map_err(|error| named(description, error))?;
+    let json = compiled.to_canonical();
+    match output {
+        Some(path) => {
+            disk::replace(path, |out| out.write_all(&json)).map_err(|e| named(path, e))?
+        }
+        None => write_out(&json)?,
+    }
+    let id =
+        data_encoding::HEXLOWER.encode(ring::digest::digest(&ring::digest::SHA256, &json).as_ref());
+    anstream::eprintln!("model {id}");
+    Ok(())
+}
+
+fn score(model: Option<&Path>, facts: &Path) -> Result<(), Failure> {
+    let model_json = match model {
+        Some(path) => read(path, MODEL_SIZE_BYTES_MAX as u64)?,
+        None => crate::scoring::SHIPPED_JSON.as_bytes().to_vec(),
+    };
+    let records = read(facts, FACTS_OCTETS_MAX)?;
+    let scored = replay::run(&model_json, &records).map_err(|error| named(facts, error))?;
+    let mut json = serde_json::to_vec_pretty(&scored).map_err(|error| named(facts, error))?;
+    json.push(b'\n');
+    write_out(&json)
+}
+
+fn write_out(octets: &[u8]) -> Result<(), Failure> {
+    let written = std::io::stdout().lock().write_all(octets);
+    written.map_err(|error| Diagnostic::error(format!("standard output: {error}")).into())
+}
+
+fn read(path: &Path, octets_max: u64) -> Result<Vec<u8>, Failure> {
+    match disk::read_small(path, octets_max) {
+        Ok(Some(octets)) => Ok(octets),
+        Ok(None) => Err(named(path, "no such file")),
+        Err(error) => Err(named(path, error)),
+    }
+}
+
+fn named(path: &Path, error: impl std::fmt::Display) -> Failure {
+    Diagnostic::error(format!("{}: {error}", path.display())).into()
+}

@@ -1,0 +1,151 @@
+//! Questions: to the running daemon, or to its state directory where none runs.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::args::{Arguments, Feeds, Refresh, Why};
+use super::{Failure, configuration, print, print_json, render};
+use crate::api::client::escaped;
+use crate::api::{Client, ClientError, Reloaded, WhyQuestion};
+use crate::config::Config;
+use crate::daemon::clock::SystemClock;
+use crate::daemon::offline::Offline;
+use crate::diagnostic::Diagnostic;
+use crate::model::time::Clock as _;
+use crate::pipeline::report;
+
+/// Why a name is answered as it is.
+pub fn why(arguments: &Arguments, why: &Why) -> Result<(), Failure> {
+    let question =
+        WhyQuestion { indicator: why.name.clone(), client: why.client, rtype: why.rtype.clone() };
+    let mut path = format!("/v1/why?indicator={}", escaped(&why.name));
+    for (key, value) in
+        [("client", why.client.map(|c| c.to_string())), ("rtype", why.rtype.clone())]
+    {
+        if let Some(value) = value {
+            path.push_str(&format!("&{key}={}", escaped(&value)));
+        }
+    }
+    let now = SystemClock.now();
+    let answer: report::Why = ask(arguments, &path, |offline| offline.why(&question, now))?;
+    show(arguments, &answer, render::why::why)
+}
+
+/// How the program is.
+pub fn status(arguments: &Arguments) -> Result<(), Failure> {
+    let answer = ask_status(arguments)?;
+    show(arguments, &answer, render::status::status)
+}
+
+/// The policy zones.
+pub fn zones(arguments: &Arguments) -> Result<(), Failure> {
+    let answer = ask_status(arguments)?.zones;
+    show(arguments, &answer, |zones| render::status::zones(zones))
+}
+
+fn ask_status(arguments: &Arguments) -> Result<report::Status, Failure> {
+    let now = SystemClock.now();
+    ask(arguments, "/v1/status", |offline| Ok(offline.status(now)))
+}
+
+/// The sources.
+pub fn feeds(arguments: &Arguments, feeds: &Feeds) -> Result<(), Failure> {
+    let now = SystemClock.now();
+    let mut answer: Vec<report::FeedSays> =
+        ask(arguments, "/v1/feeds", |offline| Ok(offline.feeds(now)))?;
+    if let Some(id) = &feeds.source {
+        let known: Vec<String> = answer.iter().map(|feed| feed.id.clone()).collect();
+        answer.retain(|feed| feed.id == *id);
+        if answer.is_empty() {
+            let finding = Diagnostic::error(format!("there is no source `{id}`"));
+            let near = crate::diagnostic::nearest(id, known.iter().map(String::as_str));
+            return Err(match near {
+                Some(near) => finding.hint(format!("did you mean `{near}`?")).into(),
+                None => finding.into(),
+            });
+        }
+    }
+    let samples = feeds.source.is_some();
+    show(arguments, &answer, |feeds| render::feeds::feeds(feeds, now.0, samples))
+}
+
+/// Reads policies and zones again.
+pub fn reload(arguments: &Arguments) -> Result<(), Failure> {
+    let answer: Reloaded = command(arguments, "/v1/reload")?;
+    let accepted = answer.accepted;
+    show(arguments, &answer, |answer| {
+        let outcome = match answer.accepted {
+            true => "the files are in force",
+            false => "the files are not in force: what was in force stays",
+        };
+        format!("{}\n{outcome}", answer.findings.join("\n"))
+    })?;
+    if accepted { Ok(()) } else { Err(Failure(Vec::new())) }
+}
+
+/// Fetches a source now, or all of them.
+pub fn refresh(arguments: &Arguments, refresh: &Refresh) -> Result<(), Failure> {
+    let path = match &refresh.source {
+        Some(source) => format!("/v1/refresh?source={}", escaped(source)),
+        None => "/v1/refresh".to_owned(),
+    };
+    let answer: serde_json::Value = command(arguments, &path)?;
+    show(arguments, &answer, |answer| format!("{} sources are being fetched", answer["due"]))
+}
+
+fn show<T: Serialize>(
+    arguments: &Arguments,
+    answer: &T,
+    render: impl FnOnce(&T) -> String,
+) -> Result<(), Failure> {
+    match arguments.json {
+        true => print_json(answer)?,
+        false => print(&render(answer)),
+    }
+    Ok(())
+}
+
+/// Asks the daemon, or its state directory.
+fn ask<T: DeserializeOwned>(
+    arguments: &Arguments,
+    path: &str,
+    offline: impl FnOnce(&Offline) -> Result<T, Diagnostic>,
+) -> Result<T, Failure> {
+    let config = configuration(arguments)?;
+    match runtime()?.block_on(client(&config).get(path)) {
+        Ok(answer) => Ok(answer),
+        Err(ClientError::Down { .. }) => {
+            let state = Offline::open(&config, SystemClock.now())?;
+            Ok(offline(&state)?)
+        }
+        Err(error) => Err(refused(error)),
+    }
+}
+
+/// Tells the daemon to do something.
+fn command<T: DeserializeOwned>(arguments: &Arguments, path: &str) -> Result<T, Failure> {
+    let config = configuration(arguments)?;
+    runtime()?.block_on(client(&config).post(path)).map_err(refused)
+}
+
+fn client(config: &Config) -> Client {
+    Client::new(&config.api.socket)
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    let built = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    built.map_err(|error| Diagnostic::error(format!("no runtime: {error}")).into())
+}
+
+fn refused(error: ClientError) -> Failure {
+    let hint = match &error {
+        ClientError::Refused { hint, .. } => hint.clone(),
+        ClientError::Down { .. } => Some("start it with `sekisho serve`".to_owned()),
+        _ => None,
+    };
+    let finding = Diagnostic::error(error.to_string());
+    match hint {
+        Some(hint) => finding.hint(hint).into(),
+        None => finding.into(),
+    }
+}

@@ -1,0 +1,115 @@
+//! `sekisho status` and `sekisho zones`.
+
+use super::{BAD, Columns, FAINT, GOOD, STRONG, WARN, ago, cell, grouped, octets, plain, styled};
+use crate::pipeline::report::{Status, ZoneSays};
+
+/// How the program is.
+pub fn status(status: &Status) -> String {
+    let mut out = String::new();
+    let now = status.at;
+    let running = match (status.running, status.started_at) {
+        (true, Some(at)) => styled(GOOD, format!("running since {}", ago(at, now))),
+        (true, None) => styled(GOOD, "running"),
+        (false, _) => styled(WARN, "not running; read from the state directory"),
+    };
+    let mut columns = Columns::default();
+    let mut line = |name: &str, text: String| columns.row([cell(STRONG, name), plain(text)]);
+    line("sekisho", format!("{} {running}", status.version));
+    line(
+        "listens on",
+        match status.listening.is_empty() {
+            true => "nothing".to_owned(),
+            false => status.listening.join(", "),
+        },
+    );
+    line("resolves by", status.upstream.clone());
+    line("mode", status.mode.clone());
+    let s = &status.snapshot;
+    line(
+        "snapshot",
+        format!(
+            "{}, made {}, {} rules in {} zones, {}",
+            s.id,
+            ago(s.made_at, now),
+            grouped(s.rules),
+            status.zones.len(),
+            octets(s.octets)
+        ),
+    );
+    let [allow, monitor, redirect, block] = status.levels;
+    line(
+        "scored names",
+        format!(
+            "{} block, {} redirect, {} monitor, {} allow",
+            grouped(block),
+            grouped(redirect),
+            grouped(monitor),
+            grouped(allow)
+        ),
+    );
+    let p = &status.popularity;
+    line(
+        "popularity",
+        match p.lists {
+            0 => "no list in force: scored sources enforce nothing".to_owned(),
+            lists => format!(
+                "{lists} lists, {} domains{}",
+                grouped(p.domains),
+                if p.short_history { ", short history" } else { "" }
+            ),
+        },
+    );
+    let c = status.sources;
+    line("sources", format!("{} ok, {} stale, {} empty, {} off", c.ok, c.stale, c.empty, c.off));
+    line("policy", policy(status));
+    out.push_str(&columns.lines(0));
+    for finding in &status.policy.findings {
+        out.push_str(&format!("\n{finding}\n"));
+    }
+    out.push('\n');
+    out.push_str(&zones(&status.zones));
+    if !status.not_running.is_empty() {
+        out.push_str(&format!("\n{}\n", styled(STRONG, "not running")));
+        for what in &status.not_running {
+            out.push_str(&format!("  {what}\n"));
+        }
+    }
+    out
+}
+
+fn policy(status: &Status) -> String {
+    let accepted = ago(status.policy.accepted_at, status.at);
+    match (status.policy.broken, status.policy.findings.len()) {
+        (true, n) => styled(
+            BAD,
+            format!("{n} findings in the files: the last good policy ({accepted}) stays in force"),
+        ),
+        (false, 0) => format!("taken over {accepted}, no findings"),
+        (false, n) => styled(WARN, format!("taken over {accepted}, {n} findings")),
+    }
+}
+
+/// The policy zones in order of precedence.
+pub fn zones(zones: &[ZoneSays]) -> String {
+    let mut columns = Columns::right(&[1, 2]);
+    columns.row([
+        cell(FAINT, "policy zone"),
+        cell(FAINT, "serial"),
+        cell(FAINT, "rules"),
+        cell(FAINT, "mode"),
+        cell(FAINT, "for"),
+        cell(FAINT, "exported to"),
+    ]);
+    for zone in zones {
+        let everyone = || "everyone".to_owned();
+        columns.row([
+            cell(STRONG, &zone.name),
+            plain(zone.serial),
+            plain(grouped(zone.rules)),
+            cell(if zone.mode == "enforce" { GOOD } else { WARN }, &zone.mode),
+            plain(if zone.groups.is_empty() { everyone() } else { zone.groups.join(", ") }),
+            plain(zone.exported.as_deref().unwrap_or("-")),
+        ]);
+    }
+    columns.lines(0)
+}

@@ -1,0 +1,269 @@
+//! What may stand in a configuration file of version 1. `default.toml` beside the parent module
+//! has every key with what it is for.
+
+mod source;
+mod upstream;
+mod words;
+mod zone;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use super::{Api, Config, Dnssec, Log, Page, Publish, Resolver};
+use crate::diagnostic::Diagnostic;
+use crate::document::{Table, Value};
+use crate::model::{Name, Network};
+use crate::policy::compile;
+use crate::source::settings::LicenceMode;
+
+/// Clients that are answered by default: this machine and private networks (RFC 1918, RFC 4193),
+/// and link-local addresses, which come from no further than the next router. An open resolver is
+/// a weapon in the hands of others (RFC 5358).
+const ALLOW_FROM: [&str; 8] = [
+    "127.0.0.0/8",
+    "::1",
+    "10.0.0.0/8",
+    "172.16.0.0/12",
+    "192.168.0.0/16",
+    "fc00::/7",
+    "169.254.0.0/16",
+    "fe80::/10",
+];
+/// Memory for answers: some 200,000 of them, the working set of a few thousand clients.
+const CACHE_OCTETS: u64 = 64 << 20;
+/// The least that is of use, a thousandth of which is one large answer.
+const CACHE_OCTETS_MIN: u64 = 1 << 20;
+/// A tebibyte, so that a slip in the unit is seen.
+const CACHE_OCTETS_MAX: u64 = 1 << 40;
+/// The most addresses to listen on.
+const LISTEN_MAX: usize = 64;
+/// The longest text that is kept, in octets.
+const TEXT_OCTETS_MAX: usize = 4096;
+
+/// Reads the file; what is missing or wrong has its default.
+pub(super) fn read(root: &Table<'_>, file: &str) -> Config {
+    if let Some(version) = root.get("version")
+        && version.integer(0..=i64::MAX).is_some_and(|number| number != 1)
+    {
+        version.report(Diagnostic::error("this program reads version 1 of the configuration"));
+    }
+    let directory = |key, otherwise: &str| {
+        PathBuf::from(root.get(key).and_then(|v| path(&v)).unwrap_or(otherwise))
+    };
+    let licences = [("personal", LicenceMode::Personal), ("commercial", LicenceMode::Commercial)];
+    Config {
+        state_directory: directory("state_directory", "var"),
+        policies_directory: directory("policies_directory", "policies"),
+        zones_directory: directory("zones_directory", "zones"),
+        licence: root
+            .get("licence")
+            .and_then(|v| v.word(&licences))
+            .unwrap_or(LicenceMode::Commercial),
+        resolver: section(root, "resolver", resolver),
+        upstream: section(root, "upstream", upstream::upstream),
+        dnssec: section(root, "dnssec", dnssec),
+        page: section(root, "page", |table| Page {
+            listen: table.map_or_else(Vec::new, |table| listen(table, "listen")),
+        }),
+        api: section(root, "api", api),
+        publish: section(root, "publish", publish),
+        log: section(root, "log", log),
+        sources: source::sources(root, file),
+        zones: zone::zones(root, file),
+    }
+}
+
+/// Reads a section that may be missing.
+fn section<T>(root: &Table<'_>, key: &'static str, read: impl Fn(Option<&Table<'_>>) -> T) -> T {
+    root.table(key, |table| read(Some(table))).unwrap_or_else(|| read(None))
+}
+
+fn resolver(table: Option<&Table<'_>>) -> Resolver {
+    let get = |key| table.and_then(|table| table.get(key));
+    let networks = table.map_or_else(Vec::new, |table| networks(table, "allow_from"));
+    let addresses = table.map_or_else(Vec::new, |table| listen(table, "listen"));
+    if let Some(value) = get("listen")
+        && value.clone().items().is_empty()
+    {
+        value.report(Diagnostic::error("there is no address to listen on"));
+    }
+    let cache = get("cache_size")
+        .and_then(|v| v.parse(|text| words::octets(text, CACHE_OCTETS_MIN..=CACHE_OCTETS_MAX)));
+    Resolver {
+        listen: match addresses.is_empty() {
+            true => vec![SocketAddr::from(([127, 0, 0, 1], 5300))],
+            false => addresses,
+        },
+        // An empty list answers nobody, which is what it says.
+        allow_from: match get("allow_from") {
+            None => ALLOW_FROM
+                .map(|text| Network::parse_strict(text).expect("a constant network is sound"))
+                .to_vec(),
+            Some(_) => networks,
+        },
+        cache_octets_max: cache.unwrap_or(CACHE_OCTETS),
+    }
+}
+
+fn dnssec(table: Option<&Table<'_>>) -> Dnssec {
+    let get = |key| table.and_then(|table| table.get(key));
+    Dnssec {
+        validate: get("validate").and_then(|v| v.flag()).unwrap_or(true),
+        trust_anchors: get("trust_anchors").and_then(|v| v.parse(words::trust_anchors)),
+    }
+}
+
+fn api(table: Option<&Table<'_>>) -> Api {
+    let get = |key| table.and_then(|table| table.get(key));
+    let http = get("http").and_then(|v| {
+        let address = v.parse(words::socket_address)?;
+        if address.ip().is_loopback() {
+            return Some(address);
+        }
+        v.report(
+            Diagnostic::error(format!("`{address}` can be reached by others"))
+                .hint("the API has no passwords: use an address of this machine, 127.0.0.1 or ::1"),
+        );
+        None
+    });
+    Api {
+        socket: PathBuf::from(get("socket").and_then(|v| path(&v)).unwrap_or("var/sekisho.sock")),
+        http,
+    }
+}
+
+fn publish(table: Option<&Table<'_>>) -> Publish {
+    let get = |key| table.and_then(|table| table.get(key));
+    Publish {
+        directory: get("directory").and_then(|v| path(&v)).map(PathBuf::from),
+        origin: get("origin").and_then(|v| v.parse(words::zone_name)).unwrap_or_else(|| {
+            Name::from_presentation(compile::ZONE_SUFFIX).expect("a constant name is sound")
+        }),
+    }
+}
+
+fn log(table: Option<&Table<'_>>) -> Log {
+    let get = |key| table.and_then(|table| table.get(key));
+    let forms = [("human", "human"), ("json", "json"), ("journald", "journald")];
+    Log {
+        form: get("form").and_then(|v| v.word(&forms)).map(str::to_owned),
+        levels: get("levels")
+            .and_then(|v| v.parse(words::levels))
+            .unwrap_or_else(|| "info,hickory_server=warn".to_owned()),
+    }
+}
+
+fn path<'d>(value: &Value<'d>) -> Option<&'d str> {
+    let path = value.text_within(TEXT_OCTETS_MAX)?;
+    if path.is_empty() {
+        value.report(Diagnostic::error(format!("`{}` is empty", value.key())));
+        return None;
+    }
+    Some(path)
+}
+
+fn listen(table: &Table<'_>, key: &'static str) -> Vec<SocketAddr> {
+    let values = table.list(key);
+    if let Some(beyond) = values.get(LISTEN_MAX) {
+        beyond.report(Diagnostic::error(format!("more than {LISTEN_MAX} addresses")));
+    }
+    values.iter().take(LISTEN_MAX).filter_map(|v| v.parse(words::socket_address)).collect()
+}
+
+fn networks(table: &Table<'_>, key: &'static str) -> Vec<Network> {
+    table.list(key).iter().filter_map(|v| v.parse(words::network)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{self, DEFAULT, DEFAULT_FILE};
+
+    fn findings(text: &str) -> String {
+        let found = config::read("s.toml", text).1;
+        found.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+    }
+
+    #[test]
+    fn the_built_in_configuration_is_without_findings_and_shows_the_defaults() {
+        let (shown, found) = config::read(DEFAULT_FILE, DEFAULT);
+        assert_eq!(found, []);
+        let (otherwise, found) = config::read("s.toml", "");
+        assert_eq!(found, []);
+        let (shown, otherwise) = (shown.unwrap(), otherwise.unwrap());
+        assert_eq!(Config { sources: Vec::new(), zones: Vec::new(), ..shown }, otherwise);
+    }
+
+    #[test]
+    fn values_that_are_wrong_are_found() {
+        for (text, finding) in [
+            (
+                "version = 2\n",
+                "error: this program reads version 1 of the configuration\n  --> s.toml:1:11",
+            ),
+            (
+                "licence = 'comercial'\n",
+                "error: `licence` cannot be `comercial`\n  --> s.toml:1:11\n\
+                 hint: did you mean `commercial`?",
+            ),
+            ("state_directory = ''\n", "error: `state_directory` is empty\n  --> s.toml:1:19"),
+            (
+                "[resolver]\nlisten = ['127.0.0.1']\n",
+                "error: `127.0.0.1` is not an address with a port\n  --> s.toml:2:11\n\
+                 hint: as in `127.0.0.1:53` or `[::1]:53`",
+            ),
+            (
+                "[resolver]\nlisten = []\n",
+                "error: there is no address to listen on\n  --> s.toml:2:10",
+            ),
+            (
+                "[resolver]\nallow_from = ['192.0.2.7/24', 'x']\n",
+                "error: the network `192.0.2.7/24` is refused: bits are set beyond the prefix \
+                 length\n  --> s.toml:2:15\nhint: write `192.0.2.0/24`\n\
+                 error: the network `x` is refused: not an address or prefix\n  --> s.toml:2:31\n\
+                 hint: an address, or an address and a prefix length: `192.0.2.0/24`",
+            ),
+            (
+                "[resolver]\ncache_size = '64MB'\n",
+                "error: `64MB` is no size that fits here\n  --> s.toml:2:14\n\
+                 hint: a number and `KiB`, `MiB` or `GiB`, from 1 MiB to 1048576 MiB",
+            ),
+            (
+                "[resolver]\ntls = 1\n",
+                "error: unknown key `tls` in `[resolver]`\n  --> s.toml:2:1\n\
+                 hint: known here are `allow_from`, `listen` and `cache_size`",
+            ),
+            (
+                "[api]\nhttp = '192.0.2.1:80'\n",
+                "error: `192.0.2.1:80` can be reached by others\n  --> s.toml:2:8\n\
+                 hint: the API has no passwords: use an address of this machine, 127.0.0.1 or ::1",
+            ),
+            (
+                "[publish]\norigin = 'a b'\n",
+                "error: the name `a b` is refused: the character ' ' cannot stand in a host name\n  \
+                 --> s.toml:2:10",
+            ),
+            (
+                "[dnssec]\ntrust_anchors = ''\n",
+                "error: no trust anchor is given\n  --> s.toml:2:17\n\
+                 hint: DNSKEY records of the root, one a line: `. 172800 IN DNSKEY 257 3 8 AwEA…`",
+            ),
+        ] {
+            assert_eq!(findings(text), finding, "{text}");
+        }
+        assert!(
+            findings("[log]\nlevels = 'a=b=c'\n").starts_with("error: the levels are refused: ")
+        );
+        let many = vec!["'127.0.0.1:53'"; LISTEN_MAX + 1].join(", ");
+        assert_eq!(
+            findings(&format!("[page]\nlisten = [{many}]\n")),
+            "error: more than 64 addresses\n  --> s.toml:2:1035"
+        );
+    }
+
+    #[test]
+    fn an_empty_list_of_clients_answers_nobody() {
+        let (config, _) = config::read("s.toml", "[resolver]\nallow_from = []\n");
+        assert_eq!(config.unwrap().resolver.allow_from, []);
+    }
+}

@@ -1,1 +1,0 @@
-//! Wires the program: start order, reload, shutdown.

@@ -1,0 +1,190 @@
+//! What the daemon says of itself over its socket.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
+use hickory_proto::rr::RecordType;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::book::Book;
+use crate::api::{Answers, Reloaded, WhyQuestion};
+use crate::diagnostic::Diagnostic;
+use crate::model::time::Clock;
+use crate::model::{Name, Timestamp};
+use crate::pipeline::report::{
+    FeedSays, PolicySays, PopularitySays, SnapshotSays, Status, Why, ZoneSays,
+};
+use crate::pipeline::{Published, Subject};
+use crate::publish::file;
+use crate::snapshot::Transport;
+use crate::telemetry::Metrics;
+use crate::zone::Mode;
+
+/// The daemon as its socket sees it.
+pub struct Voice {
+    /// The state in force.
+    pub published: watch::Receiver<Arc<Published>>,
+    /// The sources.
+    pub book: Arc<Book>,
+    /// What is known of the operator's files.
+    pub policy: watch::Receiver<PolicySays>,
+    /// Asks for the files to be read again.
+    pub reload: mpsc::Sender<oneshot::Sender<Reloaded>>,
+    /// Counters.
+    pub metrics: Arc<Metrics>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// What does not change while the daemon runs.
+    pub fixed: Fixed,
+}
+
+/// What does not change while the daemon runs.
+#[derive(Debug, Clone)]
+pub struct Fixed {
+    /// Since when it runs; none for a daemon that is down.
+    pub started_at: Option<Timestamp>,
+    /// Where it listens.
+    pub listening: Vec<String>,
+    /// How names are resolved.
+    pub upstream: String,
+    /// What is not running, and why.
+    pub not_running: Vec<String>,
+    /// Where zones are exported to.
+    pub export: Option<std::path::PathBuf>,
+}
+
+#[async_trait::async_trait]
+impl Answers for Voice {
+    fn health(&self) -> Result<String, String> {
+        let state = self.published.borrow();
+        Ok(format!("ok: snapshot {}, {} zones", state.snapshot.id(), state.snapshot.zones().len()))
+    }
+
+    fn metrics(&self) -> String {
+        self.metrics.encode()
+    }
+
+    fn status(&self) -> Status {
+        let state = self.published.borrow().clone();
+        let policy = self.policy.borrow().clone();
+        status(&state, &self.book, policy, &self.fixed, self.clock.now())
+    }
+
+    fn feeds(&self) -> Vec<FeedSays> {
+        self.book.says(self.clock.now())
+    }
+
+    async fn why(&self, question: WhyQuestion) -> Result<Why, Diagnostic> {
+        let state = self.published.borrow().clone();
+        let now = self.clock.now();
+        why(&state, &question, now)
+    }
+
+    async fn reload(&self) -> Reloaded {
+        let (say, told) = oneshot::channel();
+        let stopping =
+            Reloaded { accepted: false, findings: vec!["the daemon is stopping".to_owned()] };
+        match self.reload.send(say).await {
+            Ok(()) => told.await.unwrap_or(stopping),
+            Err(_) => stopping,
+        }
+    }
+
+    async fn refresh(&self, source: Option<String>) -> Result<usize, Diagnostic> {
+        self.book.poke(source.as_deref())
+    }
+}
+
+/// Why an indicator is answered as it is.
+pub fn why(state: &Published, question: &WhyQuestion, now: Timestamp) -> Result<Why, Diagnostic> {
+    let name = Name::from_host(question.indicator.trim()).map_err(|error| {
+        Diagnostic::error(format!("`{}` is not a name: {error}", question.indicator))
+            .hint("write a host name, such as `login.bad.net`")
+    })?;
+    let rtype = match &question.rtype {
+        None => RecordType::A,
+        Some(text) => text.to_ascii_uppercase().parse::<RecordType>().map_err(|_| {
+            Diagnostic::error(format!("`{text}` is not a record type"))
+                .hint("write its name, such as `AAAA` or `HTTPS`")
+        })?,
+    };
+    let rtype = u16::from(rtype);
+    let subject = Subject {
+        name,
+        rtype,
+        client: question.client.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
+        transport: Transport::Udp,
+    };
+    Ok(state.why(&subject, None, now))
+}
+
+/// How the program is.
+pub fn status(
+    state: &Published,
+    book: &Book,
+    policy: PolicySays,
+    fixed: &Fixed,
+    now: Timestamp,
+) -> Status {
+    let zones: Vec<ZoneSays> =
+        state.snapshot.zones().map(|zone| zone_says(state, zone, fixed)).collect();
+    let sources = book.counts();
+    let mut not_running = fixed.not_running.clone();
+    for feed in book.says(now) {
+        let why = match (feed.state.as_str(), &feed.off_because, &feed.error) {
+            ("off", Some(reason), _) => format!("source {}: {reason}", feed.id),
+            ("empty", _, Some((_, error))) => {
+                format!("source {}: no copy yet, and {error}", feed.id)
+            }
+            ("empty", ..) => format!("source {}: no copy yet", feed.id),
+            _ => continue,
+        };
+        not_running.push(why);
+    }
+    Status {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        running: fixed.started_at.is_some(),
+        started_at: fixed.started_at.map(|at| at.0),
+        at: now.0,
+        listening: fixed.listening.clone(),
+        upstream: fixed.upstream.clone(),
+        mode: mode(state.policy.mode).to_owned(),
+        snapshot: SnapshotSays {
+            id: state.snapshot.id().to_string(),
+            made_at: state.made_at.0,
+            rules: zones.iter().map(|zone| zone.rules).sum(),
+            octets: state.snapshot.zones().map(|zone| zone.zone.size_octets()).sum(),
+        },
+        levels: state.tally.levels,
+        popularity: PopularitySays {
+            lists: state.standings.popularity.lists,
+            domains: state.standings.popularity.len(),
+            short_history: state.standings.popularity.short_history,
+        },
+        zones,
+        sources,
+        policy,
+        not_running,
+    }
+}
+
+fn zone_says(state: &Published, zone: &crate::zone::PolicyZone, fixed: &Fixed) -> ZoneSays {
+    let exported = fixed.export.as_ref().filter(|_| file::is_exported(zone));
+    ZoneSays {
+        name: zone.zone.origin().to_string(),
+        serial: zone.zone.soa().serial.0,
+        rules: zone.zone.len(),
+        mode: mode(zone.options.mode).to_owned(),
+        groups: state.policy.group_names(zone.options.groups).map(str::to_owned).collect(),
+        exported: exported
+            .map(|directory| file::path(directory, zone.zone.origin()).display().to_string()),
+    }
+}
+
+fn mode(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Off => "off",
+        Mode::Observe => "observe",
+        Mode::Enforce => "enforce",
+    }
+}

@@ -1,0 +1,67 @@
+//! A look at the state directory of a daemon that is down.
+
+use std::sync::Arc;
+
+use super::answers::{self, Fixed};
+use super::book::Book;
+use super::restore::{Restored, restore};
+use super::state::State;
+use crate::api::WhyQuestion;
+use crate::config::Config;
+use crate::diagnostic::Diagnostic;
+use crate::model::Timestamp;
+use crate::pipeline::Published;
+use crate::pipeline::report::{FeedSays, PolicySays, Status, Why};
+
+/// What the daemon would begin with.
+pub struct Offline {
+    /// The state that would be in force.
+    pub published: Arc<Published>,
+    book: Book,
+    policy: PolicySays,
+}
+
+impl Offline {
+    /// Reads the state directory and the operator's files.
+    pub fn open(config: &Config, now: Timestamp) -> Result<Self, Diagnostic> {
+        let directory = &config.state_directory;
+        let looked = State::look(directory);
+        let looked =
+            looked.map_err(|e| Diagnostic::error(format!("{}: {e}", directory.display())))?;
+        let state = looked.ok_or_else(|| {
+            Diagnostic::error(format!("{} is no state directory", directory.display()))
+                .hint("`sekisho serve` makes one; or name its configuration with `--config`")
+        })?;
+        let restored = restore(config, directory, state.seed, now);
+        let restored = restored.map_err(|findings| {
+            let first = findings.into_iter().find(Diagnostic::is_error);
+            first.unwrap_or_else(|| Diagnostic::error("there is no policy to go by"))
+        })?;
+        let Restored { mut pipeline, book, local, fell_back, .. } = restored;
+        let published = pipeline.assemble(now).map_err(|e| Diagnostic::error(e.to_string()))?;
+        let policy = PolicySays::of(fell_back, now.0, &local.findings);
+        Ok(Self { published, book, policy })
+    }
+
+    /// Why an indicator would be answered as it would.
+    pub fn why(&self, question: &WhyQuestion, now: Timestamp) -> Result<Why, Diagnostic> {
+        answers::why(&self.published, question, now)
+    }
+
+    /// How the program would be.
+    pub fn status(&self, now: Timestamp) -> Status {
+        let fixed = Fixed {
+            started_at: None,
+            listening: Vec::new(),
+            upstream: "nothing: not running".to_owned(),
+            not_running: vec!["the daemon".to_owned()],
+            export: None,
+        };
+        answers::status(&self.published, &self.book, self.policy.clone(), &fixed, now)
+    }
+
+    /// Every source and its state.
+    pub fn feeds(&self, now: Timestamp) -> Vec<FeedSays> {
+        self.book.says(now)
+    }
+}

@@ -1,0 +1,304 @@
+//! One pass over all scored sources: facts, score, level, rule.
+//!
+//! Names come in canonical order, so all names of one registrable domain come together and are
+//! judged together: `www.` counts for the domain itself, and a domain most of whose hosts are
+//! blocked is blocked as a whole (SCORING 2.9, Scope).
+
+use super::sources::Scored;
+use super::standing::{Standing, Standings};
+use super::verdicts::{Verdict, Verdicts, VerdictsBuilder};
+use crate::evidence::{Merge, NameClaim};
+use crate::model::{Category, NameRef, Timestamp};
+use crate::scoring::{self, Facts, Kind, Level, Listing, Model, Previous};
+
+/// A domain is blocked as a whole once this many of its hosts are (SCORING 2.9).
+const ESCALATION_HOSTS_MIN: usize = 3;
+/// A domain of this rank or better is never blocked as a whole by its hosts.
+const ESCALATION_RANK_MAX: u32 = 1_000_000;
+
+/// What the pass needs to know.
+pub(super) struct Court<'c> {
+    pub model: &'c Model,
+    pub standings: &'c Standings,
+    pub scored: &'c Scored<'c>,
+    pub previous: &'c Verdicts,
+    pub now: Timestamp,
+}
+
+/// What the pass made.
+#[derive(Debug, Default)]
+pub(super) struct Judged {
+    /// The decisions to remember.
+    pub verdicts: Verdicts,
+    /// Names by level, from allow to block.
+    pub levels: [usize; 4],
+    /// Domains that were blocked as a whole because of their hosts.
+    pub escalated: usize,
+}
+
+/// One name that is judged, with its listings at `start..end` of the group's.
+struct Member {
+    name: std::ops::Range<usize>,
+    listings: std::ops::Range<usize>,
+    previous: Option<Verdict>,
+}
+
+/// The names of one registrable domain, gathered before they are judged.
+#[derive(Default)]
+struct Group {
+    registrable: Vec<u8>,
+    names: Vec<u8>,
+    listings: Vec<Listing>,
+    members: Vec<Member>,
+}
+
+impl Court<'_> {
+    /// Judges every name that a source lists or that had a decision, in canonical order, and
+    /// hands the levels above monitor to `rule`.
+    pub fn judge(&self, mut rule: impl FnMut(NameRef<'_>, Level)) -> Judged {
+        let tables = self.scored.sources.iter().map(|s| &s.claims.names).chain([&self.previous.0]);
+        let previous_at = self.scored.sources.len();
+        let mut merge = Merge::new(tables);
+        let mut group = Group::default();
+        let mut bench = Bench::new(self);
+        while let Some((name, claims)) = merge.advance() {
+            let same = !group.registrable.is_empty()
+                && name.is_at_or_below(NameRef::from_key(&group.registrable));
+            if !same {
+                bench.close(&mut group, &mut rule);
+                group.open(self.standings.suffixes.registrable(name));
+            }
+            group.add(name);
+            for (at, payload) in claims {
+                if *at == previous_at {
+                    group.set_previous(Verdict::read(payload));
+                } else if let Some(l) = self.scored.listing(*at, NameClaim::read(payload), self.now)
+                {
+                    group.add_listing(l);
+                }
+            }
+        }
+        bench.close(&mut group, &mut rule);
+        bench.finish()
+    }
+
+    /// The facts about one name with these listings.
+    pub fn facts(&self, standing: &Standing<'_>, name: NameRef<'_>, facts: &mut Facts) {
+        facts.kind = Kind::Domain;
+        facts.rank30 = standing.rank;
+        facts.special = standing.special;
+        facts.public_suffix = standing.public_suffix;
+        facts.critical = standing.critical;
+        facts.multi_tenant_apex = standing.platform;
+        facts.multi_tenant = standing.platform;
+        facts.below_registrable = name != standing.registrable;
+        facts.no_popularity_list = self.standings.popularity.lists == 0;
+    }
+}
+
+impl Group {
+    fn open(&mut self, registrable: NameRef<'_>) {
+        self.registrable.clear();
+        self.registrable.extend_from_slice(registrable.key());
+        self.names.clear();
+        self.listings.clear();
+        self.members.clear();
+    }
+
+    /// Starts a member; `www.` of the registrable domain counts for the domain.
+    fn add(&mut self, name: NameRef<'_>) {
+        let start = self.names.len();
+        self.names.extend_from_slice(name.key());
+        let at = self.listings.len();
+        self.members.push(Member {
+            name: start..self.names.len(),
+            listings: at..at,
+            previous: None,
+        });
+    }
+
+    fn add_listing(&mut self, listing: Listing) {
+        self.listings.push(listing);
+        self.last().listings.end += 1;
+    }
+
+    fn set_previous(&mut self, verdict: Verdict) {
+        self.last().previous = Some(verdict);
+    }
+
+    fn last(&mut self) -> &mut Member {
+        self.members.last_mut().expect("a name was added before")
+    }
+
+    fn name(&self, member: &Member) -> NameRef<'_> {
+        NameRef::from_key(&self.names[member.name.clone()])
+    }
+
+    /// The position of `www.` of the registrable domain among the members.
+    fn www(&self) -> Option<usize> {
+        self.members.iter().position(|m| {
+            self.name(m).key().strip_prefix(self.registrable.as_slice()) == Some(b"www\0")
+        })
+    }
+}
+
+/// Judges groups and keeps the decisions.
+struct Bench<'c> {
+    court: &'c Court<'c>,
+    facts: Facts,
+    verdicts: VerdictsBuilder,
+    levels: [usize; 4],
+    escalated: usize,
+    decided: Vec<(usize, Verdict)>,
+}
+
+impl<'c> Bench<'c> {
+    fn new(court: &'c Court<'c>) -> Self {
+        Self {
+            court,
+            facts: Facts::new(Kind::Domain),
+            verdicts: VerdictsBuilder::default(),
+            levels: [0; 4],
+            escalated: 0,
+            decided: Vec::new(),
+        }
+    }
+
+    fn close(&mut self, group: &mut Group, rule: &mut impl FnMut(NameRef<'_>, Level)) {
+        if group.members.is_empty() {
+            return;
+        }
+        fold_www(group);
+        self.decided.clear();
+        for at in 0..group.members.len() {
+            if let Some(verdict) = self.decide(group, at) {
+                self.decided.push((at, verdict));
+            }
+        }
+        self.escalate(group);
+        for (at, verdict) in &self.decided {
+            let name = group.name(&group.members[*at]);
+            self.levels[verdict.level as usize] += 1;
+            if verdict.level > Level::Allow {
+                self.verdicts.push(name, verdict);
+            }
+            if verdict.level > Level::Monitor {
+                rule(name, verdict.level);
+            }
+        }
+        group.members.clear();
+        group.registrable.clear();
+    }
+
+    fn decide(&mut self, group: &Group, at: usize) -> Option<Verdict> {
+        let member = &group.members[at];
+        let court = self.court;
+        if member.listings.is_empty() && member.previous.is_none() {
+            return None;
+        }
+        let name = group.name(member);
+        let standing = court.standings.of(name);
+        self.facts.reset(Kind::Domain);
+        court.facts(&standing, name, &mut self.facts);
+        self.facts.listings.extend_from_slice(&group.listings[member.listings.clone()]);
+        Some(court.verdict(&self.facts, member.previous))
+    }
+
+    /// Blocks the registrable domain where most of its hosts are blocked.
+    fn escalate(&mut self, group: &mut Group) {
+        let registrable = NameRef::from_key(&group.registrable);
+        let blocked = |v: &Verdict| v.level == Level::Block;
+        let hosts =
+            self.decided.iter().filter(|(at, _)| group.name(&group.members[*at]) != registrable);
+        let hosts_blocked = hosts.clone().filter(|(_, v)| blocked(v)).count();
+        if hosts_blocked < ESCALATION_HOSTS_MIN || hosts_blocked * 2 < hosts.count() {
+            return;
+        }
+        let standing = self.court.standings.of(registrable);
+        let shielded = standing.public_suffix
+            || standing.platform
+            || standing.tenant
+            || standing.special
+            || standing.critical;
+        if shielded || standing.rank.is_some_and(|rank| rank <= ESCALATION_RANK_MAX) {
+            return;
+        }
+        let strongest =
+            self.decided.iter().map(|(_, v)| *v).filter(blocked).max_by_key(|v| v.score);
+        let Some(strongest) = strongest else { return };
+        self.escalated += 1;
+        match self.decided.first_mut() {
+            Some((at, verdict)) if group.name(&group.members[*at]) == registrable => {
+                if verdict.level < Level::Block {
+                    *verdict = Verdict { since: self.court.now, ..strongest };
+                }
+            }
+            _ => {
+                let start = group.names.len();
+                group.names.extend_from_slice(&group.registrable);
+                let at = group.members.len();
+                group.members.push(Member {
+                    name: start..group.names.len(),
+                    listings: 0..0,
+                    previous: None,
+                });
+                self.decided.insert(0, (at, Verdict { since: self.court.now, ..strongest }));
+            }
+        }
+    }
+
+    fn finish(self) -> Judged {
+        Judged { verdicts: self.verdicts.finish(), levels: self.levels, escalated: self.escalated }
+    }
+}
+
+/// Moves what is claimed of `www.` of the registrable domain to the domain itself.
+fn fold_www(group: &mut Group) {
+    let Some(www) = group.www() else { return };
+    let folded = group.members.remove(www);
+    let claims: Vec<Listing> = group.listings[folded.listings].to_vec();
+    let start = group.listings.len();
+    let at_apex = |m: &Member| group.names[m.name.clone()] == group.registrable[..];
+    match group.members.iter().position(at_apex) {
+        Some(apex) => {
+            let own = group.listings[group.members[apex].listings.clone()].to_vec();
+            group.listings.extend(own);
+            group.listings.extend(claims);
+            group.members[apex].listings = start..group.listings.len();
+        }
+        None => {
+            group.listings.extend(claims);
+            let name = group.names.len();
+            group.names.extend_from_slice(&group.registrable);
+            group.members.insert(
+                0,
+                Member {
+                    name: name..group.names.len(),
+                    listings: start..group.listings.len(),
+                    previous: folded.previous,
+                },
+            );
+        }
+    }
+}
+
+impl Court<'_> {
+    /// Scores facts and decides, given what was decided before.
+    pub fn verdict(&self, facts: &Facts, previous: Option<Verdict>) -> Verdict {
+        let score = scoring::score(self.model, facts);
+        let before = previous.map_or_else(Previous::default, |v| v.as_previous(self.now));
+        let decision = scoring::decide(self.model, facts, &score, &before);
+        let mut verdict = Verdict {
+            level: decision.level,
+            score: i32::try_from(score.mban).unwrap_or(i32::MAX),
+            since: self.now,
+            category: score.category.unwrap_or(Category::Suspicious),
+            counting_since: self.now,
+            changes: 0,
+        };
+        if let Some(before) = previous {
+            verdict.follow(&before, self.now);
+        }
+        verdict
+    }
+}

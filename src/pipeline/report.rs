@@ -1,0 +1,340 @@
+//! What the program says of itself and of one indicator, as values: the command line prints them,
+//! `--json` and the socket give them as they are.
+
+use serde::{Deserialize, Serialize};
+
+use crate::diagnostic::Diagnostic;
+
+/// A score in mban, written in points (a hundredth of it) wherever people read it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Mban(pub i64);
+
+/// Points with two decimals and a sign: `+15.00`.
+impl std::fmt::Display for Mban {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let sign = if self.0 < 0 { '-' } else { '+' };
+        f.pad(&format!("{sign}{}.{:02}", self.0.abs() / 100, self.0.abs() % 100))
+    }
+}
+
+/// Why a name is answered as it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Why {
+    /// What was asked about.
+    pub indicator: String,
+    /// The time the answer speaks of, in seconds since 1970.
+    pub at: u32,
+    /// The snapshot in force.
+    pub snapshot: String,
+    /// What a client is told.
+    pub outcome: Outcome,
+    /// Every rule that matches, in order of precedence.
+    pub matches: Vec<Match>,
+    /// Entries of the policy's own lists that take it in.
+    pub entries: Vec<EntrySays>,
+    /// Every source that names it or a name above it.
+    pub sources: Vec<SourceSays>,
+    /// The score, for names that a scored source names.
+    pub score: Option<ScoreSays>,
+    /// What is known of the name otherwise.
+    pub standing: StandingSays,
+    /// What would make the outcome another.
+    pub changes: Vec<String>,
+    /// What could be known and is not, with the reason.
+    pub missing: Vec<String>,
+}
+
+/// What a client is told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// `resolved`, `nxdomain`, `nodata`, `passthru`, `drop`, `tcp-only`, `cname`, `local-data`.
+    pub action: String,
+    /// The policy zone whose rule decided.
+    pub zone: Option<String>,
+    /// The rule's trigger, such as `*.bad.net`.
+    pub trigger: Option<String>,
+    /// A sentence for people.
+    pub text: String,
+}
+
+/// A rule that matches.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Match {
+    /// The policy zone.
+    pub zone: String,
+    /// The kind of trigger, in the draft's word.
+    pub kind: String,
+    /// The trigger.
+    pub trigger: String,
+    /// The action that applies, overrides included.
+    pub action: String,
+    /// Whether this rule decided.
+    pub decided: bool,
+    /// Why it did not, where it did not.
+    pub reason: String,
+}
+
+/// An entry of the policy's own lists.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EntrySays {
+    /// `allow`, `block` or `redirect`.
+    pub list: String,
+    /// Where it stands: file, line, column.
+    pub place: String,
+    /// Why it is there, where somebody wrote it.
+    pub reason: Option<String>,
+    /// Who answers for it.
+    pub owner: Option<String>,
+    /// When it ends, in seconds since 1970.
+    pub until: Option<u32>,
+    /// The groups it holds for; none means everyone.
+    pub groups: Vec<String>,
+}
+
+/// What a source says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceSays {
+    /// The source.
+    pub source: String,
+    /// `scored`, `operator`, or the policy category that it fills.
+    pub trust: String,
+    /// The name that it lists: the one asked about or one above it.
+    pub listed: String,
+    /// First seen, in seconds since 1970.
+    pub first_seen: u32,
+    /// Last seen, in seconds since 1970.
+    pub last_seen: u32,
+    /// What it says the name is.
+    pub category: String,
+    /// Whether the claim is about one URL only.
+    pub url_only: bool,
+    /// Why the claim has no effect, where it has none.
+    pub note: Option<String>,
+}
+
+/// The score with its parts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScoreSays {
+    /// The name that was scored.
+    pub scored: String,
+    /// The sum.
+    pub score: Mban,
+    /// What the score calls for after guards.
+    pub level: String,
+    /// What was in force before.
+    pub previous: String,
+    /// The kind of malice that weighs most.
+    pub category: Option<String>,
+    /// The parts; they sum to the score exactly.
+    pub contributions: Vec<Contribution>,
+    /// Guards that spoke.
+    pub guards: Vec<GuardSays>,
+    /// How many independent groups of evidence there are, in millionths.
+    pub diversity_ppm: u32,
+    /// Thresholds from monitor to block: on and off.
+    pub thresholds: Vec<(String, Mban, Mban)>,
+    /// SHA-256 of the model.
+    pub model: String,
+    /// When it is judged anew at the latest, in seconds since 1970.
+    pub valid_until: u32,
+}
+
+/// One part of a score.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Contribution {
+    /// Whose.
+    pub id: String,
+    /// What it adds.
+    pub mban: Mban,
+    /// What it would add alone.
+    pub raw: Mban,
+    /// How much of it is independent of what was counted before, in millionths.
+    pub independence_ppm: u32,
+    /// How old the fact is, in hours.
+    pub age_h: Option<u32>,
+    /// It in words.
+    pub text: String,
+}
+
+/// A guard that spoke.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GuardSays {
+    /// `G0` to `G10`.
+    pub guard: String,
+    /// The level before and after, such as `block to monitor`.
+    pub effect: String,
+    /// Why.
+    pub text: String,
+}
+
+/// What is known of a name whatever the sources say.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct StandingSays {
+    /// Its registrable domain.
+    pub registrable: Option<String>,
+    /// The worst rank in 30 days.
+    pub rank: Option<u32>,
+    /// The ranks have less than 27 days of history.
+    pub short_history: bool,
+    /// Popularity lists in force.
+    pub popularity_lists: usize,
+    /// Of special use (RFC 6761 and others).
+    pub special_use: bool,
+    /// A public suffix.
+    pub public_suffix: bool,
+    /// A name that must resolve, or one above such a name.
+    pub critical: bool,
+    /// A platform that many parties publish on.
+    pub shared_platform: bool,
+    /// A tenant of such a platform.
+    pub tenant: bool,
+}
+
+/// How the program is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// The program's version.
+    pub version: String,
+    /// The daemon runs; else this was read from its state directory.
+    pub running: bool,
+    /// Since when, in seconds since 1970.
+    pub started_at: Option<u32>,
+    /// Now, in seconds since 1970.
+    pub at: u32,
+    /// Where the resolver listens.
+    pub listening: Vec<String>,
+    /// How names are resolved.
+    pub upstream: String,
+    /// `off`, `observe` or `enforce`.
+    pub mode: String,
+    /// The snapshot in force.
+    pub snapshot: SnapshotSays,
+    /// Names by level: allow, monitor, redirect, block.
+    pub levels: [usize; 4],
+    /// Popularity, as guards see it.
+    pub popularity: PopularitySays,
+    /// The policy zones in order.
+    pub zones: Vec<ZoneSays>,
+    /// How many sources are fresh, stale or failing, waiting for a first copy, and off.
+    pub sources: SourceCounts,
+    /// Whether the policy in force is that of the files; findings of the last edit otherwise.
+    pub policy: PolicySays,
+    /// What is not running, and why.
+    pub not_running: Vec<String>,
+}
+
+/// The snapshot in force.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SnapshotSays {
+    /// Its number.
+    pub id: String,
+    /// When it was made, in seconds since 1970.
+    pub made_at: u32,
+    /// Rules in all zones.
+    pub rules: usize,
+    /// Octets of all zones.
+    pub octets: usize,
+}
+
+/// Popularity lists in force.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PopularitySays {
+    /// Lists.
+    pub lists: usize,
+    /// Ranked domains.
+    pub domains: usize,
+    /// Less than 27 days of history.
+    pub short_history: bool,
+}
+
+/// A policy zone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ZoneSays {
+    /// Its name.
+    pub name: String,
+    /// Its serial.
+    pub serial: u32,
+    /// Its rules.
+    pub rules: usize,
+    /// `off`, `observe` or `enforce`.
+    pub mode: String,
+    /// The groups it applies to; none means everyone.
+    pub groups: Vec<String>,
+    /// The file it is exported to, if it is.
+    pub exported: Option<String>,
+}
+
+/// Sources by state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct SourceCounts {
+    /// The last attempt succeeded.
+    pub ok: usize,
+    /// The last attempt failed; the last good copy is in force.
+    pub stale: usize,
+    /// No copy was ever taken over.
+    pub empty: usize,
+    /// Switched off, by the operator or by the licence mode.
+    pub off: usize,
+}
+
+/// The policy in force.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct PolicySays {
+    /// The files could not be taken over, and the last good policy is in force.
+    pub broken: bool,
+    /// When the policy in force was taken over, in seconds since 1970.
+    pub accepted_at: u32,
+    /// What was found in the files last, as people read it.
+    pub findings: Vec<String>,
+}
+
+/// A source and its state.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FeedSays {
+    /// Its name.
+    pub id: String,
+    /// `ok`, `stale`, `empty` or `off`.
+    pub state: String,
+    /// `scored`, `operator`, or the policy category that it fills.
+    pub trust: String,
+    /// Where it comes from.
+    pub url: String,
+    /// Entries in force.
+    pub entries: usize,
+    /// Lines of the last good copy that could not be read.
+    pub rejects: usize,
+    /// Some of them: line, text, reason.
+    pub samples: Vec<(usize, String, String)>,
+    /// When the last good copy was taken over, in seconds since 1970.
+    pub accepted_at: Option<u32>,
+    /// When it was last found to be current, in seconds since 1970.
+    pub confirmed_at: Option<u32>,
+    /// When it is due again, in seconds since 1970.
+    pub due_at: Option<u32>,
+    /// The last error, where the last attempt failed, and when.
+    pub error: Option<(u32, String)>,
+    /// Why it is off, where it is.
+    pub off_because: Option<String>,
+}
+
+impl PolicySays {
+    /// Findings as people read them.
+    pub fn of(broken: bool, accepted_at: u32, findings: &[Diagnostic]) -> Self {
+        let findings = findings.iter().map(ToString::to_string).collect();
+        Self { broken, accepted_at, findings }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn points_are_hundredths_and_carry_a_sign() {
+        for (mban, points) in [(1500, "+15.00"), (-2000, "-20.00"), (-5, "-0.05"), (0, "+0.00")] {
+            assert_eq!(Mban(mban).to_string(), points);
+        }
+        assert_eq!(format!("{:>8}", Mban(1500)), "  +15.00");
+    }
+}

@@ -1,0 +1,90 @@
+//! The sources as the pipeline sees them: whose claims, how far trusted, as what in the model.
+
+use std::sync::Arc;
+
+use crate::evidence::{Claims, NameClaim};
+use crate::model::{Claim, Scope, SourceId, Timestamp, Trust};
+use crate::scoring::{Listing, Model, Reference, SourceIndex};
+use crate::zone::Mode;
+
+/// What the configuration says of a source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Profile {
+    /// Its name.
+    pub id: SourceId,
+    /// How far its word is taken.
+    pub trust: Trust,
+    /// Whether its rules act, are only counted, or are not made at all.
+    pub mode: Mode,
+    /// The source of the model whose weights it has; its own name where the model knows it, else
+    /// `unreviewed_list`.
+    pub weighs_as: Arc<str>,
+    /// What the age of its claims counts from, if other than in the model.
+    pub reference: Option<Reference>,
+}
+
+/// A source with its claims in force.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// What the configuration says.
+    pub profile: Profile,
+    /// What it claims.
+    pub claims: Claims,
+}
+
+/// The scored sources with their numbers in the model, in the order of a merge over their names.
+pub(super) struct Scored<'s> {
+    pub sources: Vec<&'s Source>,
+    indexes: Vec<(SourceIndex, Reference)>,
+}
+
+impl<'s> Scored<'s> {
+    /// The sources that enter the score: those of trust `scored` that enforce and that the model
+    /// knows. A source in `observe` mode is left out and stays visible in `why`.
+    pub fn of(sources: &'s [Source], model: &Model) -> Self {
+        let mut scored = Self { sources: Vec::new(), indexes: Vec::new() };
+        for source in sources {
+            let profile = &source.profile;
+            if profile.trust != Trust::Scored || profile.mode != Mode::Enforce {
+                continue;
+            }
+            if let Some(index) = model.source_index(&profile.weighs_as) {
+                scored.sources.push(source);
+                let reference =
+                    profile.reference.unwrap_or_else(|| model.source(index).reference());
+                scored.indexes.push((index, reference));
+            }
+        }
+        scored
+    }
+
+    /// The listing that a claim of the source at a position makes; none for an exception.
+    pub fn listing(&self, position: usize, claim: NameClaim, now: Timestamp) -> Option<Listing> {
+        let (source, reference) = self.indexes[position];
+        (!claim.exception).then(|| listing(source, reference, &claim.claim, now))
+    }
+}
+
+/// A claim as an entry of the fact record: how old it is depends on what the source's dates mean.
+pub(super) fn listing(
+    source: SourceIndex,
+    reference: Reference,
+    claim: &Claim,
+    now: Timestamp,
+) -> Listing {
+    let since = match reference {
+        Reference::FirstPresent => claim.first_seen,
+        Reference::LastPresent | Reference::Upstream => claim.last_seen,
+    };
+    Listing {
+        scope: claim.scope,
+        category: claim.category,
+        ..Listing::new(source, since.age_hours(now))
+    }
+}
+
+/// Whether a claim about a name may make a rule of its own: one about a URL does so only where the
+/// host is not shared and not popular (SCORING 2.9).
+pub(super) fn names_the_host(claim: NameClaim, shared_or_popular: bool) -> bool {
+    !claim.exception && (claim.claim.scope == Scope::Name || !shared_or_popular)
+}

@@ -1,0 +1,333 @@
+//! Why a name is answered as it is: the same pure functions again, for one name, with somebody
+//! listening.
+
+use std::net::IpAddr;
+
+use super::Published;
+use super::judge::Court;
+use super::report::{
+    Contribution, EntrySays, GuardSays, Match, Mban, Outcome, ScoreSays, SourceSays, StandingSays,
+    Why,
+};
+use super::sources::{Scored, Source};
+use super::standing::Standing;
+use super::verdicts::Verdict;
+use crate::evidence::NameClaim;
+use crate::model::{AnswerFacts, Indicator, Name, NameRef, Scope, Timestamp, TriggerKind, Trust};
+use crate::policy;
+use crate::scoring::{self, Explanation, Facts, Kind, Level, Previous};
+use crate::snapshot::{self, Fate, Query, Transport};
+use crate::zone::Mode;
+
+/// What is asked about.
+#[derive(Debug, Clone)]
+pub struct Subject {
+    /// The name.
+    pub name: Name,
+    /// The query type.
+    pub rtype: u16,
+    /// The client.
+    pub client: IpAddr,
+    /// How it asks.
+    pub transport: Transport,
+}
+
+impl Published {
+    /// Why the subject is answered as it is. `facts` are those of its answer where it is known;
+    /// without them, rules about addresses and servers cannot be looked at, which is said.
+    pub fn why(&self, subject: &Subject, facts: Option<&AnswerFacts>, now: Timestamp) -> Why {
+        let name = subject.name.as_ref();
+        let query = Query {
+            name,
+            rtype: subject.rtype,
+            client: subject.client,
+            transport: subject.transport,
+            recursion_desired: true,
+            dnssec_ok: false,
+        };
+        let found = self.snapshot.explain(&query, facts);
+        let standing = self.standings.of(name);
+        let sources = self.sources_on(name, &standing);
+        let scored = self.scored_name(name);
+        let score = scored.as_ref().map(|scored| self.score_of(scored.as_ref(), now));
+        let matches: Vec<Match> = found.iter().map(|m| self.match_says(m)).collect();
+        let outcome = self.outcome(&found, &matches);
+        let changes = self.changes(&outcome, score.as_ref());
+        Why {
+            indicator: name.to_string(),
+            at: now.0,
+            snapshot: self.snapshot.id().to_string(),
+            outcome,
+            matches,
+            entries: self.entries_on(&subject.name, now),
+            sources,
+            score: score.map(|(says, _)| says),
+            standing: self.standing_says(&standing),
+            changes,
+            missing: self.missing(facts),
+        }
+    }
+
+    fn match_says(&self, found: &snapshot::Match<'_>) -> Match {
+        Match {
+            zone: self.zone_name(found.hit.zone),
+            kind: found.hit.kind.as_str().to_owned(),
+            trigger: found.hit.matched.to_string(),
+            action: found.hit.response.as_str().to_owned(),
+            decided: found.fate == Fate::Decides,
+            reason: found.fate.to_string(),
+        }
+    }
+
+    fn zone_name(&self, position: usize) -> String {
+        let zone = self.snapshot.zone(position);
+        zone.map_or_else(String::new, |zone| zone.zone.origin().to_string())
+    }
+
+    fn outcome(&self, found: &[snapshot::Match<'_>], matches: &[Match]) -> Outcome {
+        let decided = found.iter().zip(matches).find(|(_, says)| says.decided);
+        let Some((found, says)) = decided else {
+            return Outcome {
+                action: "resolved".to_owned(),
+                zone: None,
+                trigger: None,
+                text: match found.iter().find(|m| m.fate == Fate::Observes) {
+                    Some(m) => format!("resolved; {} only observes", self.zone_name(m.hit.zone)),
+                    None => "no rule applies: the name is resolved".to_owned(),
+                },
+            };
+        };
+        let text = match says.action.as_str() {
+            "passthru" => format!("let through by {} in {}", says.trigger, says.zone),
+            action => format!("{action} by {} in {}", says.trigger, says.zone),
+        };
+        Outcome {
+            action: found.hit.response.as_str().to_owned(),
+            zone: Some(says.zone.clone()),
+            trigger: Some(says.trigger.clone()),
+            text,
+        }
+    }
+
+    /// The entries of the policy's lists that take the name in, with their places.
+    fn entries_on(&self, name: &Name, now: Timestamp) -> Vec<EntrySays> {
+        let entries = self.policy.entries_about(&Indicator::Domain(name.clone()), now);
+        let says = |(entry, subject): &(&policy::Entry, &policy::Subject)| EntrySays {
+            list: entry.list.as_str().to_owned(),
+            place: self.policy.place(subject.mark).to_string(),
+            reason: entry.reason.clone(),
+            owner: entry.owner.clone(),
+            until: entry.until.map(|until| until.0),
+            groups: self.policy.group_names(entry.groups).map(str::to_owned).collect(),
+        };
+        entries.iter().map(says).collect()
+    }
+
+    /// Every claim about the name or a name above it.
+    fn sources_on(&self, name: NameRef<'_>, standing: &Standing<'_>) -> Vec<SourceSays> {
+        let mut says = Vec::new();
+        for source in &self.sources {
+            for listed in name.ancestors().filter(|n| !n.is_root()) {
+                if let Some(claim) = source.claims.name(listed) {
+                    says.push(self.source_says(source, listed, claim, standing));
+                }
+            }
+        }
+        says
+    }
+
+    fn source_says(
+        &self,
+        source: &Source,
+        listed: NameRef<'_>,
+        claim: NameClaim,
+        standing: &Standing<'_>,
+    ) -> SourceSays {
+        let profile = &source.profile;
+        let url_only = claim.claim.scope == Scope::Url;
+        let shared = standing.platform || standing.rank.is_some_and(|rank| rank <= 1_000_000);
+        let unknown =
+            profile.trust == Trust::Scored && self.model.source_index(&profile.weighs_as).is_none();
+        let note = if claim.exception {
+            Some("the list itself makes an exception for it")
+        } else if profile.mode == Mode::Observe {
+            Some("the source is only observed")
+        } else if profile.mode == Mode::Off {
+            Some("the source is off")
+        } else if url_only && shared {
+            Some("one URL on a shared or popular host says nothing of the host")
+        } else if unknown {
+            Some("the model has no weight for it")
+        } else {
+            None
+        };
+        SourceSays {
+            source: profile.id.to_string(),
+            trust: match &profile.trust {
+                Trust::Scored => "scored".to_owned(),
+                Trust::Operator => "operator".to_owned(),
+                Trust::Category(category) => format!("category {category}"),
+            },
+            listed: listed.to_string(),
+            first_seen: claim.claim.first_seen.0,
+            last_seen: claim.claim.last_seen.0,
+            category: claim.claim.category.to_string(),
+            url_only,
+            note: note.map(str::to_owned),
+        }
+    }
+
+    /// The closest name at or above this one that scored sources name or that had a decision.
+    fn scored_name(&self, name: NameRef<'_>) -> Option<Name> {
+        let scored = Scored::of(&self.sources, &self.model);
+        let registrable = self.standings.suffixes.registrable(name);
+        let www = registrable.to_owned().child(b"www").ok();
+        let named =
+            |n: NameRef<'_>| scored.sources.iter().any(|s| s.claims.names.find(n).is_some());
+        name.ancestors()
+            .take_while(|n| n.is_at_or_below(registrable))
+            .find(|n| {
+                let by_www = *n == registrable && www.as_ref().is_some_and(|w| named(w.as_ref()));
+                named(*n) || by_www || self.verdicts.of(*n).is_some()
+            })
+            .map(|n| match www.as_ref() {
+                // What is claimed of `www.` counts for the domain.
+                Some(www) if www.as_ref() == n => registrable.to_owned(),
+                _ => n.to_owned(),
+            })
+    }
+
+    fn score_of(&self, name: NameRef<'_>, now: Timestamp) -> (ScoreSays, Explanation) {
+        let scored = Scored::of(&self.sources, &self.model);
+        let court = Court {
+            model: &self.model,
+            standings: &self.standings,
+            scored: &scored,
+            previous: &self.verdicts,
+            now,
+        };
+        let standing = self.standings.of(name);
+        let mut facts = Facts::new(Kind::Domain);
+        court.facts(&standing, name, &mut facts);
+        let www = (name == standing.registrable).then(|| name.to_owned().child(b"www").ok());
+        for name in [Some(name), www.flatten().as_ref().map(Name::as_ref)].into_iter().flatten() {
+            for (at, source) in scored.sources.iter().enumerate() {
+                let claim = source.claims.name(name);
+                facts.listings.extend(claim.and_then(|claim| scored.listing(at, claim, now)));
+            }
+        }
+        let before = self.verdicts.of(name);
+        let previous = before.map_or_else(Previous::default, |v: Verdict| v.as_previous(now));
+        let explained = scoring::explain(&self.model, &facts, &previous);
+        (self.score_says(name, &explained, now), explained)
+    }
+
+    fn score_says(&self, name: NameRef<'_>, e: &Explanation, now: Timestamp) -> ScoreSays {
+        let threshold = |level: Level| {
+            let step = self.model.step(level)?;
+            Some((level.to_string(), Mban(i64::from(step.on)), Mban(i64::from(step.off))))
+        };
+        ScoreSays {
+            scored: name.to_string(),
+            score: Mban(e.mban),
+            level: e.level.to_string(),
+            previous: e.previous.to_string(),
+            category: e.category.map(|c| c.to_string()),
+            contributions: e
+                .contributions
+                .iter()
+                .map(|c| Contribution {
+                    id: c.id.clone(),
+                    mban: Mban(c.mban.into()),
+                    raw: Mban(c.raw_mban.into()),
+                    independence_ppm: c.independence_ppm,
+                    age_h: c.age_h,
+                    text: c.text.clone(),
+                })
+                .collect(),
+            guards: e.guards.iter().map(|guard| guard_says(guard)).collect(),
+            diversity_ppm: e.diversity_ppm,
+            thresholds: Level::ALL.into_iter().filter_map(threshold).collect(),
+            model: e.model_id.clone(),
+            valid_until: now.plus_seconds(e.valid_for_seconds).0,
+        }
+    }
+
+    fn standing_says(&self, standing: &Standing<'_>) -> StandingSays {
+        StandingSays {
+            registrable: Some(standing.registrable.to_string()),
+            rank: standing.rank,
+            short_history: self.standings.popularity.short_history,
+            popularity_lists: self.standings.popularity.lists,
+            special_use: standing.special,
+            public_suffix: standing.public_suffix,
+            critical: standing.critical,
+            shared_platform: standing.platform,
+            tenant: standing.tenant,
+        }
+    }
+
+    fn changes(&self, outcome: &Outcome, score: Option<&(ScoreSays, Explanation)>) -> Vec<String> {
+        let mut changes = Vec::new();
+        match (&outcome.zone, outcome.action.as_str()) {
+            (Some(zone), "passthru") => {
+                changes.push(format!("without the rule in {zone}, later zones would be asked"));
+            }
+            (Some(zone), _) => changes.push(format!(
+                "an entry in the allow list of a policy file: allow comes before {zone}"
+            )),
+            (None, _) => {
+                changes.push("an entry in the block list of a policy file".to_owned());
+            }
+        }
+        let Some((_, explained)) = score else { return changes };
+        if let Some(without) = &explained.without_strongest {
+            changes.push(format!(
+                "without {} the score would be {} and the level {}",
+                without.sources.join(" and "),
+                Mban(without.mban),
+                without.level
+            ));
+        }
+        if let Some(change) = &explained.smallest_change {
+            changes.push(format!(
+                "with {} ({} alone) the score would be {} and the level {}",
+                change.id,
+                Mban(change.raw_mban.into()),
+                Mban(change.mban),
+                change.level
+            ));
+        }
+        changes
+    }
+
+    fn missing(&self, facts: Option<&AnswerFacts>) -> Vec<String> {
+        let mut missing = Vec::new();
+        let of_answer = [
+            TriggerKind::AnswerAddress,
+            TriggerKind::NameserverName,
+            TriggerKind::NameserverAddress,
+        ];
+        let looks_at_answers = of_answer.iter().any(|kind| self.snapshot.having(*kind) != 0);
+        if facts.is_none() && looks_at_answers {
+            missing.push(
+                "the name was not resolved for this answer: rules about answer addresses and \
+                 nameservers are not among the matches"
+                    .to_owned(),
+            );
+        }
+        if self.standings.popularity.lists == 0 {
+            missing.push("popularity: no list is in force".to_owned());
+        }
+        missing
+            .push("look-ups: no provider is built into this version, so none was asked".to_owned());
+        missing
+    }
+}
+
+/// `G8 popular, block to monitor` taken apart.
+fn guard_says(text: &str) -> GuardSays {
+    let (guard, rest) = text.split_once(' ').unwrap_or((text, ""));
+    let (what, effect) = rest.rsplit_once(": ").unwrap_or((rest, ""));
+    GuardSays { guard: guard.to_owned(), effect: effect.to_owned(), text: what.to_owned() }
+}
