@@ -295,6 +295,21 @@ fn write_label(label: &[u8], key: &mut [u8]) -> usize {
     end
 }
 
+/// The smallest time to live in the answer and authority sections of a message that we wrote; none
+/// where there is no record.
+pub(in crate::resolver) fn ttl_min(message: &[u8]) -> Option<u32> {
+    let records = u32::from(u16_at(message, 6)) + u32::from(u16_at(message, 8));
+    let mut at = skip_name(message, HEADER_OCTETS)? + 4;
+    let mut smallest = None;
+    for _ in 0..records {
+        let record = read_record(message, at)?;
+        let ttl = u32::from_be_bytes(record.ttl);
+        smallest = Some(smallest.map_or(ttl, |least: u32| least.min(ttl)));
+        at = record.end;
+    }
+    smallest
+}
+
 struct RawRecord<'p> {
     owner_is_root: bool,
     rtype: u16,
