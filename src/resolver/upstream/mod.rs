@@ -47,10 +47,6 @@ pub use forward::ForwardSettings;
 pub use recurse::{RecursionSettings, Validation, host_has_ipv6};
 pub use server::{CertificateRoots, ServerSettings, Transport};
 
-/// What hickory's crates may log: below `error` they tell of every query, and every probe for a
-/// zone cut that finds none is a warning to them. In the form of tracing's `EnvFilter`.
-pub const LOG_FILTER: &str = "hickory_resolver=error,hickory_net=error,hickory_proto=error";
-
 /// Where answers come from.
 #[derive(Debug, Clone)]
 pub struct UpstreamSettings {
