@@ -79,10 +79,10 @@ impl Truth<'_> {
         }
     }
 
-    fn facts(&self) -> AnswerFacts {
+    fn facts(&self) -> Option<&AnswerFacts> {
         match self {
-            Self::Resolved(answer, _) => bridge(&answer.resolution.facts),
-            _ => AnswerFacts::default(),
+            Self::Resolved(answer, _) => Some(&answer.resolution.facts),
+            _ => None,
         }
     }
 
@@ -121,8 +121,8 @@ impl<'a> Flow<'a> {
             }
             Step::Resolve(evaluation) => {
                 let truth = self.truth()?;
-                let facts = truth.facts();
-                let decided = evaluation.finish(&facts);
+                let nothing = AnswerFacts::default();
+                let decided = evaluation.finish(truth.facts().unwrap_or(&nothing));
                 let (outcome, cache) = match &decided.hit {
                     Some(hit) => self.act(hit, Some(&truth), out)?,
                     None => (self.tell(&truth, out), truth.cache()),
@@ -520,26 +520,4 @@ impl fmt::Write for Text {
         self.push(&text.as_bytes()[..fits])?;
         if fits == text.len() { Ok(()) } else { Err(fmt::Error) }
     }
-}
-
-fn bridge(facts: &crate::ports::AnswerFacts) -> AnswerFacts {
-    let mut out = AnswerFacts::default();
-    let none = Vec::new();
-    let names = std::iter::once(Name::root()).chain(facts.chain.iter().cloned());
-    for (at, name) in names.enumerate() {
-        let cuts = facts.paths.get(at).unwrap_or(&none);
-        let nameservers = cuts
-            .iter()
-            .flat_map(|cut| {
-                cut.servers.iter().map(|server| crate::model::Nameserver {
-                    zone: cut.zone.clone(),
-                    name: server.name.clone(),
-                    addresses: server.addresses.to_vec(),
-                })
-            })
-            .collect();
-        let addresses = if at == facts.chain.len() { facts.addresses.clone() } else { Vec::new() };
-        out.steps.push(crate::model::AnswerStep { name, addresses, nameservers });
-    }
-    out
 }
