@@ -414,16 +414,8 @@ pub(in crate::resolver) mod tests {
         message
     }
 
-    fn read_owned(packet: &[u8]) -> Option<(String, u16, Option<(u16, bool)>)> {
-        let mut buffer = NameBuffer::default();
-        match read(packet, &mut buffer) {
-            Incoming::Query(r) => Some((
-                r.name.to_string(),
-                r.rtype,
-                r.edns.map(|edns| (edns.payload_octets, edns.dnssec_ok)),
-            )),
-            _ => None,
-        }
+    fn is_query(packet: &[u8]) -> bool {
+        matches!(read(packet, &mut NameBuffer::default()), Incoming::Query(_))
     }
 
     fn verdict(packet: &[u8]) -> Incoming<'static> {
@@ -508,7 +500,7 @@ pub(in crate::resolver) mod tests {
             (b"\0".to_vec(), true),
         ] {
             let packet = [&header[..], &name, &[0, 1, 0, 1]].concat();
-            assert_eq!(read_owned(&packet).is_some(), good, "{name:?}");
+            assert_eq!(is_query(&packet), good, "{name:?}");
         }
     }
 
@@ -533,7 +525,7 @@ pub(in crate::resolver) mod tests {
             packet[6..12].copy_from_slice(&counts);
             packet
         };
-        assert!(read_owned(&with([0, 0, 0, 0, 0, 1], &opt)).is_some());
+        assert!(is_query(&with([0, 0, 0, 0, 0, 1], &opt)));
         for (counts, tail) in [
             ([0, 0, 0, 0, 0, 2], [opt, opt].concat()),
             ([0, 0, 0, 0, 0, 1], owned),
@@ -589,10 +581,10 @@ pub(in crate::resolver) mod tests {
             if rng.random_bool(0.3) {
                 packet.truncate(rng.random_range(0..packet.len()));
             }
-            read_count += usize::from(read_owned(&packet).is_some());
+            read_count += usize::from(is_query(&packet));
             let mut noise = vec![0; rng.random_range(0..600)];
             rng.fill(&mut noise[..]);
-            read_owned(&noise);
+            is_query(&noise);
         }
         assert!((500..9_500).contains(&read_count), "{read_count}");
     }
@@ -600,7 +592,7 @@ pub(in crate::resolver) mod tests {
     proptest! {
         #[test]
         fn any_octets_are_fine(octets in proptest::collection::vec(any::<u8>(), 0..700)) {
-            read_owned(&octets);
+            is_query(&octets);
         }
 
         #[test]
