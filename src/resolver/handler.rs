@@ -573,6 +573,17 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn bits_that_mean_nothing_in_a_query_do_not_come_back() {
+        let rig = plain();
+        let expected = rig.ask_fast("www.bad.test A");
+        let (mut packet, client) = query("www.bad.test A");
+        // AA, TC, RA, Z and a response code.
+        packet[2] |= 0x06;
+        packet[3] |= 0xcf;
+        assert_eq!(fast(&rig, &packet, client), expected);
+    }
+
+    #[tokio::test]
     async fn a_cookie_comes_back_with_ours_and_keepalive_over_connections_alone() {
         let rig = plain();
         let with = |code: u16, value: &[u8], client: Client| {
