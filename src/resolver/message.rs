@@ -382,6 +382,7 @@ pub(in crate::resolver) mod tests {
         message
     }
 
+    #[expect(clippy::type_complexity, reason = "four values that a test compares at once")]
     fn read_owned(packet: &[u8]) -> Option<(String, u16, Option<(u16, bool)>)> {
         let mut buffer = NameBuffer::default();
         match read(packet, &mut buffer) {

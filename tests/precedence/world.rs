@@ -182,6 +182,8 @@ impl Dice {
                 addresses: d.some(0, 2, Self::address),
             }
         });
+        // One server a cut: evaluation looks at servers, whichever cut names them.
+        let nameservers = nameservers.into_iter().map(|server| [server].into()).collect();
         AnswerStep { addresses: self.some(0, 3, Self::address), nameservers, name }
     }
 
