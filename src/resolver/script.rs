@@ -57,10 +57,10 @@ pub fn rule(trigger: &str, action: Action) -> Rule {
 pub fn data(lines: &[&str]) -> Action {
     let mut sets: Vec<RrSet> = Vec::new();
     for line in lines {
-        let record = record(&format!("x. 30 {line}"));
+        let record = record(&format!("x. 60 {line}"));
         match sets.iter_mut().find(|set| set.rtype == record.rtype) {
             Some(set) => set.rdata.push(record.rdata),
-            None => sets.push(RrSet { rtype: record.rtype, ttl: 30, rdata: vec![record.rdata] }),
+            None => sets.push(RrSet { rtype: record.rtype, ttl: 60, rdata: vec![record.rdata] }),
         }
     }
     sets.sort();
