@@ -429,7 +429,7 @@ mod tests {
              nor an absolute path\n  --> s.toml:3:7\n\
              hint: `https://…`, `http://…`, `file:///…` or an absolute path"
         );
-        assert!(location("https://a b/").contains("is not a valid URL"));
+        assert!(location("https://a b/").contains("not a valid URL"));
         assert!(!location("/var/lib/list.txt").contains("s.toml:3"));
     }
     #[test]

@@ -253,7 +253,7 @@ mod tests {
         );
         assert_eq!(
             read("[[zone]]\nfile = 'a.rpz'\n[[zone]]\nfile = 'b/a.rpz'\n").1,
-            "error: there is another zone `a` at s.toml:1:1\n  --> s.toml:3:1\n\
+            "error: there is another zone `a.rpz` at s.toml:1:1\n  --> s.toml:3:1\n\
              hint: give it a `name` of its own"
         );
         assert_eq!(
