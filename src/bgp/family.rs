@@ -57,11 +57,11 @@ pub(super) trait Number: Copy + Ord + fmt::Debug + 'static {
     /// Reads the number that lies at `at` in little-endian order.
     fn read(octets: &[u8], at: usize) -> Self;
     fn write(self, out: &mut Vec<u8>);
+    /// One of 65,536 parts of the space, which come in the order of the numbers.
+    fn bucket(self) -> usize;
     /// Appends the number so that octets sort as numbers do.
     fn write_sortable(self, out: &mut Vec<u8>);
     fn read_sortable(octets: &[u8]) -> Self;
-    /// The sixteen highest bits.
-    fn top(self) -> usize;
     /// The last address of the prefix of `length` bits that starts here.
     fn end(self, length: u8) -> Self;
     /// The first address of the prefix of `length` bits that holds this one.
@@ -74,9 +74,9 @@ pub(super) trait Number: Copy + Ord + fmt::Debug + 'static {
 }
 
 macro_rules! number {
-    ($number:ty, $address:ty, $variant:ident, $family:expr) => {
+    ($number:ty, $address:ty, $variant:ident, $bucket:expr) => {
         impl Number for $number {
-            const FAMILY: Family = $family;
+            const FAMILY: Family = Family::$variant;
             const BITS: u8 = <$number>::BITS as u8;
             const OCTETS: usize = size_of::<$number>();
             const MAX: Self = <$number>::MAX;
@@ -112,8 +112,8 @@ macro_rules! number {
             }
 
             #[inline]
-            fn top(self) -> usize {
-                (self >> (Self::BITS - 16)) as usize
+            fn bucket(self) -> usize {
+                $bucket(self)
             }
 
             #[inline]
@@ -140,8 +140,19 @@ macro_rules! number {
     };
 }
 
-number!(u32, Ipv4Addr, V4, Family::V4);
-number!(u128, Ipv6Addr, V6, Family::V6);
+number!(u32, Ipv4Addr, V4, |number| (number >> 16) as usize);
+number!(u128, Ipv6Addr, V6, v6_bucket);
+
+/// The sixteen bits after the first three of `2000::/3`, in which all public addresses lie (RFC 4291
+/// section 2.4); what comes before and after shares the first and the last bucket.
+#[inline]
+fn v6_bucket(number: u128) -> usize {
+    match number >> 125 {
+        0 => 0,
+        1 => (number >> 109) as usize & 0xffff,
+        _ => 0xffff,
+    }
+}
 
 /// The prefix of `length` bits, at most the bits of the family, at `start`.
 pub(super) fn network<N: Number>(start: N, length: u8) -> Network {
@@ -159,7 +170,17 @@ mod tests {
         assert_eq!(number("192.0.2.0").end(24), number("192.0.2.255"));
         assert_eq!((7u32.start(32), 7u32.end(32)), (7, 7));
         assert_eq!((7u128.start(0), 0u128.end(0)), (0, u128::MAX));
-        assert_eq!(number("192.0.2.0").top(), 0xc000);
-        assert_eq!(u128::of("2001:db8::".parse().unwrap()).unwrap().top(), 0x2001);
+    }
+
+    #[test]
+    fn buckets_come_in_the_order_of_addresses() {
+        let bucket = |text: &str| u128::of(text.parse().unwrap()).unwrap().bucket();
+        let addresses =
+            ["::", "1fff::", "2000::", "2001:db8::", "2a00::", "2a00:2000::", "3fff::", "fe80::"];
+        let buckets = addresses.map(bucket);
+        assert!(buckets.is_sorted(), "{buckets:?}");
+        assert_eq!(buckets[4] + 1, buckets[5]);
+        assert_eq!((buckets[0], buckets[7], bucket("3fff:ffff::")), (0, 0xffff, 0xffff));
+        assert_eq!(0xc000_0201u32.bucket(), 0xc000);
     }
 }

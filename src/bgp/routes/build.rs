@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use super::RouteTable;
-use super::layout::{BUCKETS, KIND, NO_PARENT, ROW_OCTETS};
+use super::layout::{BUCKETS, KIND, NO_PARENT, SEVERAL_ORIGINS, signposts, write_row};
 use crate::bgp::family::Number;
 use crate::bgp::octets::count_u32;
 use crate::model::Network;
@@ -49,19 +49,19 @@ impl RouteTableBuilder {
     /// The table of all that was taken.
     pub fn finish(self) -> RouteTable {
         let mut sets = Sets::default();
-        let [index4, starts4, rows4] = side(self.v4, &mut sets);
-        let [index6, starts6, rows6] = side(self.v6, &mut sets);
+        let [index4, posts4, rows4] = side(self.v4, &mut sets);
+        let [index6, posts6, rows6] = side(self.v6, &mut sets);
         let sections =
-            [&index4, &starts4, &rows4, &index6, &starts6, &rows6, &sets.offsets(), &sets.members];
+            [&index4, &posts4, &rows4, &index6, &posts6, &rows6, &sets.offsets(), &sets.members];
         let octets = KIND.join(&sections.map(Vec::as_slice));
         RouteTable::from_octets(octets).expect("a builder writes a sound table")
     }
 }
 
-/// The three sections of a family.
+/// Index, signposts and rows of a family.
 fn side<N: Number>(mut entries: Vec<Entry<N>>, sets: &mut Sets) -> [Vec<u8>; 3] {
     entries.sort_unstable();
-    let (mut counts, mut starts, mut rows) = (vec![0u32; BUCKETS], Vec::new(), Vec::new());
+    let (mut starts, mut rows) = (Vec::new(), Vec::new());
     // The prefixes around the one in hand, the widest first: last address and position.
     let mut around: Vec<(N, u32)> = Vec::new();
     let mut position = 0;
@@ -72,27 +72,31 @@ fn side<N: Number>(mut entries: Vec<Entry<N>>, sets: &mut Sets) -> [Vec<u8>; 3] 
         }
         let parent = around.last().map_or(NO_PARENT, |(_, parent)| *parent);
         around.push((start.end(length), position));
-        start.write(&mut starts);
-        rows.push(length);
-        rows.extend(parent.to_le_bytes());
-        rows.extend(sets.number(&ordered(same)).to_le_bytes());
-        counts[start.top()] += 1;
+        match *ordered(same) {
+            [origin] => write_row((start, length), parent, origin, &mut rows),
+            ref several => {
+                let link = parent | SEVERAL_ORIGINS;
+                write_row((start, length), link, sets.number(several), &mut rows);
+            }
+        }
+        starts.push(start);
         position += 1;
+        assert!(position < NO_PARENT, "prefixes below 2³¹");
     }
-    debug_assert_eq!(rows.len(), position as usize * ROW_OCTETS);
-    [if position == 0 { Vec::new() } else { index(&counts) }, starts, rows]
+    [index(&starts), signposts(&starts), rows]
 }
 
-/// Running sums: how many prefixes start below each bucket, and all of them.
-fn index(counts: &[u32]) -> Vec<u8> {
-    let mut sum = 0u32;
-    let below = counts.iter().map(|count| {
-        let below = sum;
-        sum += count;
-        below
-    });
-    let mut octets: Vec<u8> = below.flat_map(u32::to_le_bytes).collect();
-    octets.extend(sum.to_le_bytes());
+/// How many prefixes start in front of each bucket, and all of them.
+fn index<N: Number>(starts: &[N]) -> Vec<u8> {
+    if starts.is_empty() {
+        return Vec::new();
+    }
+    let mut octets = Vec::with_capacity((BUCKETS + 1) * 4);
+    let mut before = 0;
+    for bucket in 0..=BUCKETS {
+        before += starts[before..].iter().take_while(|start| start.bucket() < bucket).count();
+        octets.extend(count_u32(before).to_le_bytes());
+    }
     octets
 }
 
@@ -106,7 +110,7 @@ fn ordered<N: Number>(same: &[Entry<N>]) -> Vec<u32> {
     ranked.into_iter().map(|(_, _, origin)| origin).collect()
 }
 
-/// Sets of origins, each stored once: a table of a million prefixes has some ninety thousand.
+/// Sets of several origins, each stored once.
 #[derive(Default)]
 struct Sets {
     numbers: BTreeMap<Box<[u32]>, u32>,

@@ -1,8 +1,7 @@
 //! The table of announced prefixes and the AS that announce them.
 //!
 //! A [`RouteTable`] is immutable and lies in one run of octets. A look-up finds the last prefix that
-//! starts at or before the address, with a binary search inside one of 65,536 buckets by the highest
-//! sixteen bits, and climbs from there through the prefixes around it until one holds the address:
+//! starts at or before the address, by an index and signposts, and climbs from there through the prefixes around it until one holds the address:
 //! prefixes are nested or apart, so that one is the most specific.
 //!
 //! A prefix of several origins keeps them all, ordered as the input ordered them (CAIDA: the most
@@ -29,7 +28,7 @@ pub struct RouteTable {
     octets: Bytes,
     v4: Side,
     v6: Side,
-    /// Where each set of origins starts in `members`, and the end.
+    /// Where each set of several origins starts in `members`, and the end.
     offsets: Bytes,
     members: Bytes,
 }
@@ -120,9 +119,11 @@ impl RouteTable {
         Route { table: self, family, position }
     }
 
-    fn set(&self, set: u32) -> Origins<'_> {
+    #[inline]
+    fn origins<N: Number>(&self, position: u32) -> Origins<'_> {
         let at = |index: usize| read_u32(&self.offsets, index * 4) as usize * 4;
-        Origins(&self.members[at(set as usize)..at(set as usize + 1)])
+        let several = |set: u32| &self.members[at(set as usize)..at(set as usize + 1)];
+        self.side::<N>().origin::<N>(position).unwrap_or_else(|set| Origins(several(set)))
     }
 }
 
@@ -144,21 +145,28 @@ pub struct Route<'t> {
 impl<'t> Route<'t> {
     /// The prefix.
     pub fn network(&self) -> Network {
+        let RouteTable { v4, v6, .. } = self.table;
         match self.family {
-            Family::V4 => network(self.table.v4.start::<u32>(self.position), self.length()),
-            Family::V6 => network(self.table.v6.start::<u128>(self.position), self.length()),
+            Family::V4 => network(v4.start::<u32>(self.position), self.length()),
+            Family::V6 => network(v6.start::<u128>(self.position), self.length()),
         }
     }
 
     /// The AS that announce it, at least one.
     #[inline]
     pub fn origins(&self) -> Origins<'t> {
-        self.table.set(self.table.side_of(self.family).row(self.position).set)
+        match self.family {
+            Family::V4 => self.table.origins::<u32>(self.position),
+            Family::V6 => self.table.origins::<u128>(self.position),
+        }
     }
 
     /// The next wider announced prefix around it.
     pub fn parent(&self) -> Option<Route<'t>> {
-        let parent = self.table.side_of(self.family).row(self.position).parent();
+        let parent = match self.family {
+            Family::V4 => self.table.v4.parent::<u32>(self.position),
+            Family::V6 => self.table.v6.parent::<u128>(self.position),
+        };
         parent.map(|position| Route { position, ..*self })
     }
 
@@ -174,7 +182,10 @@ impl<'t> Route<'t> {
 
     /// The prefix length.
     pub fn length(&self) -> u8 {
-        self.table.side_of(self.family).row(self.position).length
+        match self.family {
+            Family::V4 => self.table.v4.length::<u32>(self.position),
+            Family::V6 => self.table.v6.length::<u128>(self.position),
+        }
     }
 }
 

@@ -106,7 +106,7 @@ fn pieces_end_where_the_origin_changes() {
 proptest! {
     #[test]
     fn a_table_answers_as_a_plain_reading_of_all_prefixes_does(
-        routes in worlds::routes(0..60),
+        routes in worlds::routes(0..400),
         asked in proptest::collection::vec(worlds::address(), 40),
     ) {
         let table = worlds::table(&routes);
@@ -158,9 +158,49 @@ proptest! {
     }
 }
 
+/// Thousands of prefixes in one bucket of the index, so that a search passes three levels of
+/// signposts; from a fixed seed.
+#[test]
+fn a_crowded_bucket_answers_as_a_plain_reading_does() {
+    let mut seed = 0x9e37_79b9_7f4a_7c15u64;
+    let mut next = |below: u32| {
+        seed ^= seed << 13;
+        seed ^= seed >> 7;
+        seed ^= seed << 17;
+        (seed >> 32) as u32 % below
+    };
+    let mut routes = std::collections::BTreeMap::new();
+    for origin in 1..=12_000 {
+        let address = match origin % 2 {
+            0 => IpAddr::V4((0xc000_0000 | next(1 << 16)).into()),
+            _ => IpAddr::V6((0x2a00_0000 << 96 | u128::from(next(1 << 29)) << 68).into()),
+        };
+        let length = if address.is_ipv4() { 24 + next(9) } else { 44 + next(20) };
+        routes.insert(Network::new(address, length as u8).unwrap(), vec![origin]);
+    }
+    let routes: Vec<_> = routes.into_iter().collect();
+    let (table, plain) = (worlds::table(&routes), Plain(&routes));
+    assert!(Family::ALL.iter().all(|family| table.count(*family) > 16 * 16 * 16), "{table:?}");
+    let mut asked: Vec<IpAddr> =
+        ["192.0.0.0", "191.255.255.255", "2a00::", "29ff:ffff::", "ffff::"]
+            .map(|text| text.parse().unwrap())
+            .to_vec();
+    asked.extend(routes.iter().step_by(41).flat_map(|(network, _)| worlds::edges(*network)));
+    asked.extend((0..200).map(|_| IpAddr::V4((0xc000_0000 | next(1 << 16)).into())));
+    asked.extend(
+        (0..200)
+            .map(|_| IpAddr::V6((0x2a00_0000 << 96 | u128::from(next(1 << 29)) << 68 | 1).into())),
+    );
+    for address in asked {
+        let found = table.lookup(address).map(|route| route.network());
+        assert_eq!(found, plain.lookup(address).map(|(network, _)| network), "{address}");
+    }
+}
+
 #[test]
 fn octets_whose_parts_do_not_fit_together_are_refused() {
-    let sound = table(&[("192.0.2.0/24", &[7]), ("192.0.2.0/25", &[8])]);
+    let sound =
+        table(&[("192.0.2.0/24", &[7]), ("192.0.2.0/25", &[8, 9]), ("2001:db8::/32", &[9, 8])]);
     let sections: [Bytes; 8] = layout::KIND.split(sound.octets()).unwrap();
     let with = |at: usize, change: &dyn Fn(&mut Vec<u8>)| {
         let mut sections = sections.each_ref().map(|section| section.to_vec());
@@ -168,13 +208,15 @@ fn octets_whose_parts_do_not_fit_together_are_refused() {
         RouteTable::from_octets(layout::KIND.join(&sections.each_ref().map(Vec::as_slice)))
     };
     assert!(with(0, &|_| ()).is_ok());
-    let changes: [(usize, &dyn Fn(&mut Vec<u8>)); 9] = [
+    let changes: [(usize, &dyn Fn(&mut Vec<u8>)); 11] = [
         (0, &|index| index[0] = 1),
         (0, &|index| index.truncate(8)),
-        (1, &|starts| starts.truncate(4)),
-        (2, &|rows| rows[0] = 33),
-        (2, &|rows| rows[9 + 1] = 1),
-        (2, &|rows| rows[5] = 2),
+        (0, &|index| index[4 * 65_536] = 1),
+        (1, &|signposts| signposts.extend([0; 4])),
+        (2, &|rows| rows.truncate(14)),
+        (2, &|rows| rows[4] = 33),
+        (2, &|rows| rows[13 + 5] = 1),
+        (5, &|rows| rows[16 + 5] = 2),
         (6, &|offsets| offsets.clear()),
         (6, &|offsets| offsets[4] = 0),
         (7, &|members| members.truncate(4)),
