@@ -17,7 +17,8 @@ use crate::model::SourceId;
 /// The length of the IPv6 prefix that counts as one listed address (SCORING 2.1).
 const V6_LISTED_LENGTH: u8 = 64;
 
-/// What one source lists on one day.
+/// What one source lists on one day. Lists of C2, malware, phishing and bulletproof hosting belong
+/// here, and lists of attacks with the low precision that they have for answers (SCORING 2.3, 2.8).
 #[derive(Debug, Clone)]
 pub struct AddressList {
     /// The source.

@@ -60,7 +60,7 @@ pub(super) trait Number: Copy + Ord + fmt::Debug + 'static {
     /// One of 65,536 parts of the space, which come in the order of the numbers.
     fn bucket(self) -> usize;
     /// Appends the number so that octets sort as numbers do.
-    fn write_sortable(self, out: &mut Vec<u8>);
+    fn write_sortable(self, out: &mut impl Extend<u8>);
     fn read_sortable(octets: &[u8]) -> Self;
     /// The last address of the prefix of `length` bits that starts here.
     fn end(self, length: u8) -> Self;
@@ -102,7 +102,7 @@ macro_rules! number {
                 out.extend(self.to_le_bytes());
             }
 
-            fn write_sortable(self, out: &mut Vec<u8>) {
+            fn write_sortable(self, out: &mut impl Extend<u8>) {
                 out.extend(self.to_be_bytes());
             }
 

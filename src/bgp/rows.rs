@@ -4,6 +4,7 @@
 //! as its first address followed by its length, so that it stands before all that it holds.
 
 use bytes::Bytes;
+use smallvec::SmallVec;
 
 use super::family::Number;
 
@@ -62,6 +63,9 @@ impl Rows {
     }
 }
 
+/// A key of 4, 5 or 17 octets.
+pub(super) type Key = SmallVec<[u8; 20]>;
+
 /// The key of an AS.
 pub(super) fn system_key(number: u32) -> [u8; 4] {
     number.to_be_bytes()
@@ -72,10 +76,12 @@ pub(super) fn system_of(row: &[u8]) -> u32 {
     u32::read_sortable(row)
 }
 
-/// Appends the key of a prefix.
-pub(super) fn write_prefix_key<N: Number>(start: N, length: u8, out: &mut Vec<u8>) {
-    start.write_sortable(out);
-    out.push(length);
+/// The key of a prefix.
+pub(super) fn prefix_key<N: Number>(start: N, length: u8) -> Key {
+    let mut key = Key::new();
+    start.write_sortable(&mut key);
+    key.push(length);
+    key
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ use super::family::{Family, Number};
 use super::octets::{Kind, OctetsError, read_u32, read_u64};
 use super::rate::Rate;
 use super::routes::{Route, RouteTable};
-use super::rows::{Rows, system_key, system_of, write_prefix_key};
+use super::rows::{Key, Rows, prefix_key, system_key, system_of};
 use crate::model::Network;
 
 /// What a rank can say, in mban: half as bad as the average to 32 times as bad (SCORING 2.5).
@@ -103,11 +103,10 @@ impl Standing {
 
     /// E of an announced prefix.
     pub fn prefix_rate(&self, network: Network) -> Option<Rate> {
-        let mut key = Vec::with_capacity(prefix_key_octets(Family::V6));
-        match network.address() {
-            IpAddr::V4(v4) => write_prefix_key(v4.to_bits(), network.length(), &mut key),
-            IpAddr::V6(v6) => write_prefix_key(v6.to_bits(), network.length(), &mut key),
-        }
+        let key = match network.address() {
+            IpAddr::V4(v4) => prefix_key(v4.to_bits(), network.length()),
+            IpAddr::V6(v6) => prefix_key(v6.to_bits(), network.length()),
+        };
         self.family(Family::of(network.address())).prefixes.find(&key).map(rate_of)
     }
 
@@ -272,7 +271,7 @@ impl Step {
         &self,
         before: &Rows,
         key_octets: usize,
-        today: impl Iterator<Item = (Vec<u8>, Observed)>,
+        today: impl Iterator<Item = (Key, Observed)>,
     ) -> Rows {
         let mut out = Vec::with_capacity(before.octets().len());
         let mut put = |key: &[u8], rate: Rate| {
@@ -303,14 +302,14 @@ fn systems(
     family: Family,
     census: &Census,
     counted: &Counted,
-) -> impl Iterator<Item = (Vec<u8>, Observed)> {
+) -> impl Iterator<Item = (Key, Observed)> {
     let mut listed = counted.systems.iter().peekable();
     let spaces = census.announced.spaces().iter();
     spaces.filter(move |space| space.announced(family) > 0).map(move |space| {
         let count = listed.next_if(|count| count.system == space.system);
         let weight_ppm = count.map_or(0, |count| count.weight_ppm);
         let observed = Observed { announced: space.announced(family), weight_ppm };
-        (system_key(space.system).to_vec(), observed)
+        (Key::from_slice(&system_key(space.system)), observed)
     })
 }
 
@@ -318,16 +317,14 @@ fn systems(
 fn prefixes<N: Number>(
     census: &Census,
     counted: &Counted,
-) -> impl Iterator<Item = (Vec<u8>, Observed)> {
+) -> impl Iterator<Item = (Key, Observed)> {
     let mut listed = counted.prefixes.iter().peekable();
     census.table.routes(N::FAMILY).map(move |route: Route<'_>| {
         let count = listed.next_if(|count| count.position == route.position());
         let weight_ppm = count.map_or(0, |count| count.weight_ppm);
         let announced = announced::units(&route).unwrap_or(1);
         let start = census.table.side::<N>().start::<N>(route.position());
-        let mut key = Vec::with_capacity(prefix_key_octets(N::FAMILY));
-        write_prefix_key(start, route.length(), &mut key);
-        (key, Observed { announced, weight_ppm })
+        (prefix_key(start, route.length()), Observed { announced, weight_ppm })
     })
 }
 
@@ -370,15 +367,18 @@ impl Reputation {
         Self { closed, live }
     }
 
-    /// Takes the counts of a day, as known so far. A day before the one in hand changes nothing: a
-    /// clock that went back must not count a day twice.
+    /// Takes the counts of a day, as known so far: a new day closes the one before. The day that was
+    /// closed last is not opened again, so that a clock that wavers around midnight counts no day
+    /// twice; one that was far ahead and is right again goes on from what was closed last.
     pub fn counted(&self, census: &Census) -> Reputation {
-        if census.day < self.live.day {
-            return self.clone();
+        let (closed, live) = (self.closed.day, self.live.day);
+        if census.day > live {
+            return Self { closed: self.live.clone(), live: self.live.after(census) };
         }
-        let is_next = census.day > self.live.day;
-        let closed = if is_next { &self.live } else { &self.closed };
-        Self { closed: closed.clone(), live: closed.after(census) }
+        match census.day <= closed && closed.0 - census.day.0 <= 1 {
+            true => self.clone(),
+            false => Self { closed: self.closed.clone(), live: self.closed.after(census) },
+        }
     }
 
     /// After the last whole day.

@@ -1,7 +1,7 @@
 use super::*;
 use crate::bgp::census::SystemCount;
 use crate::bgp::census::tests::{census, list};
-use crate::bgp::{AddressSet, RouteTableBuilder};
+use crate::bgp::{AddressList, AddressSet, RouteTableBuilder};
 use crate::model::SourceId;
 use std::sync::Arc;
 
@@ -118,7 +118,26 @@ fn counting_a_day_again_replaces_it_and_a_day_gone_by_is_left_alone() {
     let twice = Reputation::start().counted(&some(8)).counted(&more(8)).counted(&more(9));
     assert_eq!(twice.counted(&some(9)), once);
     assert_eq!(once.closed().day(), UtcDay(8));
-    assert_eq!(once.counted(&more(8)), once, "the clock went back");
+    assert_eq!(once.counted(&more(8)), once, "the clock wavers");
+    assert_eq!(once.counted(&more(7)), once);
+}
+
+#[test]
+fn a_clock_that_was_far_ahead_stops_nothing() {
+    let routes: &[(&str, &[u32])] = &[("192.0.2.0/24", &[1]), ("198.51.100.0/24", &[2])];
+    let on = |day| census(day, routes, &[list("a", 50, 1, "192.0.2.1")], "");
+    let right = Reputation::start().counted(&on(8)).counted(&on(9));
+    // Ahead for a moment: that day is dropped.
+    let back = right.counted(&on(5000)).counted(&on(10));
+    assert_eq!(
+        back.live().system_rate(Family::V4, 1),
+        right.counted(&on(10)).live().system_rate(Family::V4, 1)
+    );
+    // Ahead for days: these stay, and the right days go on from them.
+    let mut long = right.counted(&on(5000)).counted(&on(5001)).counted(&on(10));
+    assert_eq!((long.closed().day(), long.live().day()), (UtcDay(5000), UtcDay(10)));
+    long = long.counted(&on(11));
+    assert_eq!((long.closed().day(), long.live().day()), (UtcDay(10), UtcDay(11)));
 }
 
 #[test]
@@ -205,14 +224,14 @@ fn integers_say_what_the_formulas_say() {
             .iter()
             .map(|number| Network::host(std::net::Ipv4Addr::from_bits(*number).into()))
             .collect();
-        let lists = [crate::bgp::AddressList {
+        let lists = [AddressList {
             source: SourceId::new("a"),
             precision_ppm: 123_457,
             impact_hundredths: 100,
             addresses: Arc::new(addresses),
         }];
         let none = AddressSet::default();
-        let counts = crate::bgp::Census::take(UtcDay(day), &table, &announced, &lists, &none);
+        let counts = Census::take(UtcDay(day), &table, &announced, &lists, &none);
         standing = standing.after(&counts);
 
         let lambda = 2f64.powf(-1.0 / 7.0);

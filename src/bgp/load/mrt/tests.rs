@@ -165,9 +165,8 @@ fn a_record_of_hundreds_of_megabytes_is_skipped_in_little_memory() {
     let mut head = record(13, 2, &[]);
     head[8..12].copy_from_slice(&200_000_000u32.to_be_bytes());
     let sound = record(13, 2, &rib(&[198, 51, 100], 24, false, &[&[3]]));
-    let input =
-        std::io::Read::chain(&head[..], std::io::Read::take(std::io::repeat(0), 200_000_000));
-    let mut reader = std::io::BufReader::new(std::io::Read::chain(input, &sound[..]));
+    let input = io::Read::chain(&head[..], io::Read::take(io::repeat(0), 200_000_000));
+    let mut reader = io::BufReader::new(io::Read::chain(input, &sound[..]));
     let mut routes = 0;
     let report = crate::bgp::load::read(Format::Mrt, &mut reader, &kept(), &mut |_| routes += 1);
     assert_eq!(report.rejects[0].reason, Reason::RecordTooLong(200_000_000));
