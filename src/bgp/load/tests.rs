@@ -1,3 +1,5 @@
+//! Tables as their publishers write them.
+
 use std::io::{self, BufReader, Read};
 
 use super::*;

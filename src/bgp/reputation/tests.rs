@@ -1,3 +1,5 @@
+//! The vectors of SCORING 2.8, and properties of the ranks.
+
 use super::*;
 use crate::bgp::census::SystemCount;
 use crate::bgp::census::tests::{census, list};

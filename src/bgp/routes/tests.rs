@@ -1,3 +1,5 @@
+//! The table against a plain search, and damaged octets.
+
 use super::*;
 use crate::bgp::worlds::{self, Plain};
 use proptest::prelude::*;

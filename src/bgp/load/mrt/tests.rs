@@ -1,3 +1,5 @@
+//! MRT files made by hand, whole and broken.
+
 use super::*;
 use crate::bgp::load::tests::{shown, shown_within};
 use crate::bgp::load::{Format, Limits, Report};
