@@ -8,6 +8,7 @@
 pub mod diagnostic;
 pub mod model;
 
+pub mod bgp;
 pub mod document;
 pub mod names;
 pub mod scoring;
@@ -16,6 +17,7 @@ pub mod evidence;
 pub mod zone;
 
 pub mod policy;
+pub mod predict;
 pub mod snapshot;
 
 pub mod disk;

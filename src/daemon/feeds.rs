@@ -65,8 +65,8 @@ impl Feeds {
 
     /// Keeps every source in use fresh until told to stop.
     pub fn run(self: &Arc<Self>, stop: &CancellationToken) {
-        for source in self.book.in_use().cloned() {
-            let feeds = self.clone();
+        for source in self.book.in_use() {
+            let (feeds, source) = (self.clone(), source.clone());
             let stop = stop.clone();
             tokio::spawn(async move {
                 tokio::select! {

@@ -129,8 +129,9 @@ impl Writer {
                 let now = self.clock.now();
                 match self.pipeline.assemble(now) {
                     Ok(state) => {
-                        tracing::info!(snapshot = state.snapshot.id(), "policy is in force");
+                        let snapshot = state.snapshot.id();
                         self.publisher.publish(state);
+                        tracing::info!(snapshot, "policy is in force");
                         if let Err(error) = self.keep_local() {
                             tracing::error!(%error, "a restart would publish these zones again");
                         }

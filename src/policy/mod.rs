@@ -261,7 +261,7 @@ mod tests {
             effects.map(|effect| effect.action.as_str()).collect::<Vec<_>>()
         };
         assert_eq!(action("blocked.sekisho.test"), ["nxdomain"]);
-        assert_eq!(action("redirect.sekisho.test"), ["nxdomain"]);
+        assert_eq!(action("redirect.sekisho.test"), ["local-data"]);
         assert_eq!(action("ok.sekisho.test"), [""; 0]);
     }
 

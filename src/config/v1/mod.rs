@@ -192,7 +192,17 @@ mod tests {
         let (otherwise, found) = config::read("s.toml", "");
         assert_eq!(found, []);
         let (shown, otherwise) = (shown.unwrap(), otherwise.unwrap());
-        assert_eq!(Config { sources: Vec::new(), zones: Vec::new(), ..shown }, otherwise);
+        assert_eq!(shown.page.listen, ["127.0.0.1:5380".parse().unwrap()]);
+        assert_eq!(shown.publish.directory, Some("var/rpz".into()));
+        // Lists, the page and the export are as they stand in the file.
+        let same = Config {
+            sources: Vec::new(),
+            zones: Vec::new(),
+            page: otherwise.page.clone(),
+            publish: otherwise.publish.clone(),
+            ..shown
+        };
+        assert_eq!(same, otherwise);
     }
 
     #[test]
