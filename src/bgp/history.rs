@@ -44,14 +44,15 @@ impl History {
         self.days.iter().map(move |day| (day.day(), day.system(family, system)))
     }
 
-    /// By how much the rank of an AS changed, in mban, since a week before the newest day or the
+    /// By how much the unclamped rank of an AS changed, in mban, since a week before the newest day or the
     /// last day known before that; a day without a record counts as rank 0. None while the history
     /// is too short.
     pub fn trend_mban(&self, family: Family, system: u32) -> Option<i32> {
         let newest = self.newest()?;
         let before = self.days.iter().rfind(|day| newest.day().0 - day.day().0 >= TREND_DAYS)?;
-        let rank =
-            |day: &Day| day.system(family, system).map_or(0, |record| i32::from(record.rank_mban));
+        let rank = |day: &Day| {
+            day.system(family, system).map_or(0, |record| i32::from(record.log_ratio_mban))
+        };
         Some(rank(newest) - rank(before))
     }
 }
@@ -83,7 +84,7 @@ mod tests {
         listed.push((107, "198.51.100.1 198.51.100.2 198.51.100.3"));
         let history = days(&listed);
         let [first, last] = [0, 7].map(|at| history.days()[at].system(Family::V4, 64501));
-        let [first, last] = [first, last].map(|record| i32::from(record.unwrap().rank_mban));
+        let [first, last] = [first, last].map(|record| i32::from(record.unwrap().log_ratio_mban));
         assert_eq!(history.trend_mban(Family::V4, 64501), Some(last - first));
         assert_ne!(last, first);
         assert_eq!(history.trend_mban(Family::V4, 1), Some(0));

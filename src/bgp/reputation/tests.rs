@@ -11,8 +11,7 @@ const G: Rate = Rate(115_292_150_460_685);
 /// A day's rate relative to g = 1e-4, and the rank it gives without smoothing.
 fn one_day(weight_ppm: u64, announced: u64) -> (f64, i32) {
     let rate = Rate::shrunken(weight_ppm, announced, G, KAPPA[0]);
-    let (min, max) = LOCAL_RANK_MBAN;
-    (rate.to_f64() / 1e-4, rate.log_ratio_mban(G).unwrap().clamp(min, max))
+    (rate.to_f64() / 1e-4, local_rank(rate.log_ratio_mban(G).unwrap()))
 }
 
 fn near(found: f64, expected: f64, places: i32) {
