@@ -104,4 +104,15 @@ mod tests {
         let seen = history.of_system(Family::V4, 64500).filter(|(_, record)| record.is_some());
         assert_eq!(seen.count(), 2);
     }
+
+    #[test]
+    fn an_as_stays_in_the_days_as_long_as_its_rank_is_above_0() {
+        let both = "192.0.2.1 192.0.2.2 198.51.100.1";
+        let on = |day, text| census(day, ROUTES, &[list("one", 50, 5, text)], "");
+        let after = on(2, "198.51.100.1");
+        let reputation = Reputation::start().counted(&on(1, both)).counted(&after);
+        let record = Day::of(reputation.live(), &after).system(Family::V4, 64500).unwrap();
+        assert_eq!((record.listed, record.circl), (0, 0.0));
+        assert!(record.log_ratio_mban > 0, "{record:?}");
+    }
 }

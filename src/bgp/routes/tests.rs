@@ -208,7 +208,8 @@ fn octets_whose_parts_do_not_fit_together_are_refused() {
         RouteTable::from_octets(layout::KIND.join(&sections.each_ref().map(Vec::as_slice)))
     };
     assert!(with(0, &|_| ()).is_ok());
-    let changes: [(usize, &dyn Fn(&mut Vec<u8>)); 11] = [
+    type Change<'c> = (usize, &'c dyn Fn(&mut Vec<u8>));
+    let changes: [Change<'_>; 11] = [
         (0, &|index| index[0] = 1),
         (0, &|index| index.truncate(8)),
         (0, &|index| index[4 * 65_536] = 1),
