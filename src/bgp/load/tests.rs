@@ -1,3 +1,5 @@
+//! Each format as it is published, what is wrong with it in practice, and octets at random.
+
 use std::io::{self, BufReader, Read};
 
 use super::*;

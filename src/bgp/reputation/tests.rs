@@ -1,3 +1,5 @@
+//! The vectors of SCORING 2.8, the days around them, and the model in floating point.
+
 use super::*;
 use crate::bgp::census::SystemCount;
 use crate::bgp::census::tests::{census, list};

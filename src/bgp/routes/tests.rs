@@ -1,3 +1,5 @@
+//! The table against a plain reading of all prefixes.
+
 use super::*;
 use crate::bgp::worlds::{self, Plain};
 use proptest::prelude::*;

@@ -1,3 +1,5 @@
+//! Dumps made octet by octet, cut and damaged.
+
 use super::*;
 use crate::bgp::load::tests::{shown, shown_within};
 use crate::bgp::load::{Format, Limits, Report};
