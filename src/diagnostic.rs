@@ -109,6 +109,13 @@ impl fmt::Display for Diagnostic {
     }
 }
 
+/// One finding where several may be.
+impl From<Diagnostic> for Vec<Diagnostic> {
+    fn from(finding: Diagnostic) -> Self {
+        vec![finding]
+    }
+}
+
 /// The word of `known` that is nearest to `word`, if any is near enough to be a slip.
 pub fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     known

@@ -2,6 +2,7 @@
 
 pub mod fetch;
 pub mod sections;
+pub mod transfer;
 pub mod upstream;
 
 pub use fetch::{
@@ -9,7 +10,5 @@ pub use fetch::{
     RedirectRefusal, Validators,
 };
 pub use sections::{Record, Sections, Ttl};
-pub use upstream::{
-    AnswerFacts, ExtendedError, Question, Resolution, Security, Server, Upstream, UpstreamError,
-    ZoneCut,
-};
+pub use transfer::{MessageSender, TransferService};
+pub use upstream::{ExtendedError, Question, Resolution, Security, Upstream, UpstreamError};

@@ -62,14 +62,19 @@ pub enum GenerationError {
 #[derive(Debug, Default, serde::Serialize, serde::Deserialize)]
 struct List {
     zones: Vec<Origin>,
+    /// Zones of the policy's own lists, by name.
+    #[serde(default)]
+    local: Vec<String>,
     #[serde(default)]
     tally: Tally,
 }
 
 /// Generated zones, the decisions behind them, and how they came about.
 pub struct Generation {
-    /// The zones.
+    /// The generated zones.
     pub zones: Vec<(Origin, Zone)>,
+    /// The zones of the policy's own lists.
+    pub local: Vec<Zone>,
     /// The decisions.
     pub verdicts: Verdicts,
     /// What the rebuild counted.
@@ -88,15 +93,25 @@ impl Generations {
         Self { directory: state.join("zones") }
     }
 
-    fn zone_path(&self, origin: &Origin) -> PathBuf {
-        self.directory.join(format!("{}.zone", origin.label()))
+    fn zone_path(&self, name: &str) -> PathBuf {
+        self.directory.join(format!("{name}.zone"))
     }
 
     /// Keeps a zone and gives it back as it lies in the file.
     pub fn store_zone(&self, origin: &Origin, zone: &Zone) -> Result<Zone, GenerationError> {
-        let path = self.zone_path(origin);
-        disk::replace(&path, |out| zone.write_octets(out)).map_err(io_error(&path))?;
-        self.load_zone(origin)
+        let name = origin.label().to_string();
+        self.write_zone(&name, zone)?;
+        self.load_zone(&name)
+    }
+
+    /// Keeps a zone of the policy's own lists.
+    pub fn store_local(&self, zone: &Zone) -> Result<(), GenerationError> {
+        self.write_zone(&zone.origin().to_string(), zone)
+    }
+
+    fn write_zone(&self, name: &str, zone: &Zone) -> Result<(), GenerationError> {
+        let path = self.zone_path(name);
+        disk::replace(&path, |out| zone.write_octets(out)).map_err(io_error(&path))
     }
 
     /// Keeps the decisions and gives them back as they lie in the file.
@@ -108,10 +123,16 @@ impl Generations {
     }
 
     /// Notes which zones belong together, after all of them are kept.
-    pub fn store_list(&self, zones: Vec<Origin>, tally: Tally) -> Result<(), GenerationError> {
+    pub fn store_list(
+        &self,
+        zones: Vec<Origin>,
+        local: &[Zone],
+        tally: Tally,
+    ) -> Result<(), GenerationError> {
         let path = self.directory.join("generation");
+        let local = local.iter().map(|zone| zone.origin().to_string()).collect();
         disk::replace(&path, |out| {
-            serde_json::to_writer_pretty(&mut *out, &List { zones, tally })?;
+            serde_json::to_writer_pretty(&mut *out, &List { zones, local, tally })?;
             out.write_all(b"\n")
         })
         .map_err(io_error(&path))
@@ -125,15 +146,17 @@ impl Generations {
         let list: List =
             serde_json::from_slice(&text).map_err(|error| GenerationError::List { path, error })?;
         let zones = list.zones.into_iter().map(|origin| {
-            let zone = self.load_zone(&origin)?;
+            let zone = self.load_zone(&origin.label().to_string())?;
             Ok((origin, zone))
         });
         let zones = zones.collect::<Result<_, GenerationError>>()?;
-        Ok(Some(Generation { zones, verdicts: self.load_verdicts()?, tally: list.tally }))
+        // A zone of the policy that is not there is made anew under a new serial.
+        let local = list.local.iter().filter_map(|name| self.load_zone(name).ok()).collect();
+        Ok(Some(Generation { zones, local, verdicts: self.load_verdicts()?, tally: list.tally }))
     }
 
-    fn load_zone(&self, origin: &Origin) -> Result<Zone, GenerationError> {
-        let path = self.zone_path(origin);
+    fn load_zone(&self, name: &str) -> Result<Zone, GenerationError> {
+        let path = self.zone_path(name);
         let octets = disk::map(&path).map_err(io_error(&path))?;
         let octets = octets.ok_or_else(|| GenerationError::Missing(path.clone()))?;
         Zone::from_octets(octets).map_err(|error| GenerationError::Zone { path, error })

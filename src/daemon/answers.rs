@@ -17,7 +17,7 @@ use crate::pipeline::report::{
 use crate::pipeline::{Published, Subject};
 use crate::publish::file;
 use crate::snapshot::Transport;
-use crate::telemetry::metrics::Metrics;
+use crate::telemetry::Metrics;
 use crate::zone::Mode;
 
 /// The daemon as its socket sees it.

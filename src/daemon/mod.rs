@@ -1,13 +1,319 @@
 //! Wires the program: start order, reload, shutdown.
+//!
+//! The order of a start, and why: the state directory first, so that no other daemon writes it;
+//! then everything that decides ([`restore`]), since the resolver opens its doors only with a
+//! snapshot in force; then the doors; then what may take its time (feeds, a fresh judgement, the
+//! export). A stop goes the other way round.
 
 pub mod answers;
 pub mod book;
 pub mod clock;
+pub mod exporter;
 pub mod feeds;
 pub mod local;
+pub mod notices;
 pub mod offline;
+pub mod publisher;
+pub mod reload;
 pub mod resolver;
 pub mod restore;
+pub mod service;
+pub mod sockets;
 pub mod state;
 pub mod watch;
 pub mod writer;
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc;
+
+use arc_swap::ArcSwap;
+use prometheus_client::registry::Registry;
+use tokio::net::{TcpListener, UnixListener};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch as state_watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::api::{self, Answers as _};
+use crate::archive::Generations;
+use crate::config::Config;
+use crate::diagnostic::Diagnostic;
+use crate::model::time::Clock;
+use crate::pipeline::Published;
+use crate::pipeline::report::{PolicySays, Status};
+use crate::resolver::garden::Garden;
+use crate::resolver::handler::InForce;
+use crate::resolver::upstream::UpstreamResolver;
+use crate::source::fetch::{Fetcher, HttpClient, HttpConfig};
+use crate::telemetry::Metrics;
+
+use self::answers::{Fixed, Voice};
+use self::clock::SystemClock;
+use self::exporter::Exporter;
+use self::feeds::Feeds;
+use self::publisher::Publisher;
+use self::reload::Reloader;
+use self::restore::{Restored, restore};
+use self::sockets::Sockets;
+use self::state::State;
+use self::writer::{Event, Writer};
+
+/// What somebody who watches a start is told.
+pub trait Watcher: Send + Sync {
+    /// What is being done now; `None` when it is over.
+    fn doing(&self, what: Option<&str>);
+    /// How the program is, once it answers.
+    fn ready(&self, status: &Status);
+}
+
+/// Runs until told to stop.
+pub async fn serve(config: Config, watcher: &dyn Watcher) -> Result<(), Vec<Diagnostic>> {
+    let config = Arc::new(config);
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let started_at = clock.now();
+    let metrics = Arc::new(Metrics::new(Registry::default(), env!("CARGO_PKG_VERSION")));
+    let state = State::take(&config.state_directory)?;
+    watcher.doing(Some("reading the state directory"));
+    let restored = restore(&config, state.directory(), state.seed, started_at)?;
+    let Restored { mut pipeline, mut standings, book, local, fell_back, has_generation, findings } =
+        restored;
+    for finding in findings.iter().chain(&local.findings) {
+        tracing::warn!("{finding}");
+    }
+    if !fell_back && let Err(error) = local.keep(state.directory()) {
+        tracing::error!(%error, "a start with broken files would not know this policy");
+    }
+
+    let (events, inbox) = mpsc::channel();
+    let book = Arc::new(book);
+    let fetch = Arc::new(Fetcher::new(http_client(state.directory())?));
+    let feeds =
+        Arc::new(Feeds::new(book.clone(), fetch, clock.clone(), events.clone(), metrics.clone()));
+    feeds.take_local_files(&|source| watcher.doing(Some(&format!("reading {source}")))).await;
+    watcher.doing(Some("judging"));
+    let learnt = take_in(&inbox, &mut pipeline, &mut standings);
+    let kept =
+        pipeline.generated().iter().map(|(o, zone)| (o.clone(), zone.soa().serial)).collect();
+    let first = match has_generation {
+        true => pipeline.assemble(clock.now()),
+        false => pipeline.rebuild(clock.now()),
+    };
+    let first = first.map_err(|error| vec![Diagnostic::error(error.to_string())])?;
+
+    let upstream = UpstreamResolver::new(resolver::upstream(&config));
+    let upstream = Arc::new(upstream.map_err(|error| vec![resolver::unusable(&error)])?);
+    let in_force = Arc::new(ArcSwap::from_pointee(InForce::new(first.snapshot.clone(), &metrics)));
+    let (published, readers) = state_watch::channel(first.clone());
+    let publisher = Publisher {
+        in_force: in_force.clone(),
+        published,
+        upstream: upstream.clone(),
+        metrics: metrics.clone(),
+    };
+    publisher.publish(first);
+    let writer = Writer {
+        pipeline,
+        standings,
+        publisher,
+        generations: Generations::of(state.directory()),
+        clock: clock.clone(),
+        metrics: metrics.clone(),
+        kept,
+    };
+    let judge_at_once = !has_generation || learnt;
+    let writing = std::thread::Builder::new()
+        .name("pipeline".to_owned())
+        .spawn(move || writer.run(&inbox, judge_at_once))
+        .map_err(|error| vec![Diagnostic::error(format!("no thread: {error}"))])?;
+
+    let stop = CancellationToken::new();
+    let workers = std::thread::available_parallelism().map_or(1, usize::from);
+    let sockets = Sockets::open(&config.resolver.listen, workers)?;
+    let listening = sockets.addresses();
+    let doors = resolver::open(resolver::Needs {
+        config: &config,
+        sockets,
+        in_force,
+        upstream,
+        clock: clock.clone(),
+        metrics: metrics.clone(),
+        seed: state.seed,
+        stop: stop.clone(),
+    })?;
+    let mut not_running = Vec::new();
+    open_garden(&config, &readers, &clock, state.seed, &stop, &mut not_running).await?;
+    feeds.run(&stop);
+
+    let (says, policy) =
+        state_watch::channel(PolicySays::of(fell_back, started_at.0, &local.findings));
+    let (reload, commands) = tokio::sync::mpsc::channel(4);
+    let export = open_export(&config, &readers)?;
+    not_running.push("look-ups: no provider is built into this version".to_owned());
+    not_running.push("zone transfer: zones leave as files in this version".to_owned());
+    let voice = Arc::new(Voice {
+        published: readers,
+        book,
+        policy,
+        reload,
+        metrics: metrics.clone(),
+        clock: clock.clone(),
+        fixed: Fixed {
+            started_at: Some(started_at),
+            listening,
+            upstream: resolver::describe(&config),
+            not_running,
+            export,
+        },
+    });
+    open_api(&config, &voice, &stop).await?;
+    let (_watch, saved) = watch_files(&config)?;
+    let hangup = signal(SignalKind::hangup()).map_err(no_signals)?;
+    let reloader = Reloader {
+        config: config.clone(),
+        state: state.directory().to_owned(),
+        hash_seed: state.seed,
+        clock,
+        events: events.clone(),
+        says,
+        metrics,
+    };
+    tokio::spawn(reloader.run(saved, hangup, commands));
+
+    watcher.doing(None);
+    watcher.ready(&voice.status());
+    service::run_until_told(&stop).await.map_err(no_signals)?;
+    doors.close().await;
+    // The writer may have ended with an error of its own, which it has logged.
+    let _ = events.send(Event::Stop);
+    let _ = tokio::task::spawn_blocking(move || writing.join()).await;
+    Ok(())
+}
+
+/// Takes in what was learnt before the writer runs. Whether anything was.
+fn take_in(
+    inbox: &mpsc::Receiver<Event>,
+    pipeline: &mut crate::pipeline::Pipeline,
+    standings: &mut crate::pipeline::Standings,
+) -> bool {
+    let mut learnt = false;
+    for event in inbox.try_iter() {
+        match event {
+            Event::Claims { source, claims, .. } => {
+                pipeline.set_claims(&source, claims);
+            }
+            Event::Standings(change) => {
+                change(standings);
+                pipeline.set_standings(standings.clone());
+            }
+            Event::Local(..) | Event::Stop => continue,
+        }
+        learnt = true;
+    }
+    learnt
+}
+
+fn http_client(state: &Path) -> Result<HttpClient, Diagnostic> {
+    let settings = HttpConfig::new(state.join("spool"));
+    HttpClient::new(settings).map_err(|error| Diagnostic::error(format!("HTTP client: {error}")))
+}
+
+/// Opens the page for redirected clients, where one is configured.
+async fn open_garden(
+    config: &Config,
+    readers: &state_watch::Receiver<Arc<Published>>,
+    clock: &Arc<dyn Clock>,
+    seed: u64,
+    stop: &CancellationToken,
+    not_running: &mut Vec<String>,
+) -> Result<(), Diagnostic> {
+    if config.page.listen.is_empty() {
+        not_running.push("the page for redirected clients: `[page] listen` is empty".to_owned());
+    }
+    for address in &config.page.listen {
+        let listener = TcpListener::bind(address).await.map_err(|error| {
+            Diagnostic::error(format!("walled garden on {address}: {error}"))
+                .hint("`[page] listen` names its addresses")
+        })?;
+        let reasons = Arc::new(notices::Notices(readers.clone()));
+        let garden = Arc::new(Garden { reasons, clock: clock.clone(), seed });
+        let stop = stop.clone();
+        tokio::spawn(async move {
+            tokio::select! {
+                _ = garden.serve(listener) => {}
+                () = stop.cancelled() => {}
+            }
+        });
+    }
+    Ok(())
+}
+
+/// Starts the export, where one is configured.
+fn open_export(
+    config: &Config,
+    readers: &state_watch::Receiver<Arc<Published>>,
+) -> Result<Option<std::path::PathBuf>, Diagnostic> {
+    let Some(directory) = &config.publish.directory else { return Ok(None) };
+    let exporter = Exporter::open(directory).map_err(|error| {
+        Diagnostic::error(format!("{}: {error}", directory.display()))
+            .hint("`[publish] directory` names where zones are exported to")
+    })?;
+    tokio::spawn(exporter.run(readers.clone()));
+    Ok(Some(directory.clone()))
+}
+
+async fn open_api(
+    config: &Config,
+    voice: &Arc<Voice>,
+    stop: &CancellationToken,
+) -> Result<(), Diagnostic> {
+    let path = &config.api.socket;
+    let failed = |error: &dyn std::fmt::Display| {
+        Diagnostic::error(format!("{}: {error}", path.display()))
+            .hint("`[api] socket` names the socket for `sekisho status` and the like")
+    };
+    // The state directory is ours alone, so a socket that is there is one of a run that ended.
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(&error)),
+        _ => {}
+    }
+    let listener = UnixListener::bind(path).map_err(|error| failed(&error))?;
+    let private = std::fs::Permissions::from_mode(0o660);
+    std::fs::set_permissions(path, private).map_err(|error| failed(&error))?;
+    let local = axum::serve(listener, api::local(voice.clone()));
+    let stopped = stop.clone();
+    tokio::spawn(async move {
+        let served = local.with_graceful_shutdown(stopped.cancelled_owned()).await;
+        if let Err(error) = served {
+            tracing::error!(%error, "the socket for commands is closed");
+        }
+    });
+    if let Some(address) = config.api.http {
+        let listener = TcpListener::bind(address).await.map_err(|error| {
+            Diagnostic::error(format!("{address}: {error}")).hint("see `[api] http`")
+        })?;
+        let public = axum::serve(listener, api::public(voice.clone()));
+        let stopped = stop.clone();
+        tokio::spawn(async move {
+            let served = public.with_graceful_shutdown(stopped.cancelled_owned()).await;
+            if let Err(error) = served {
+                tracing::error!(%error, "metrics are no longer served");
+            }
+        });
+    }
+    Ok(())
+}
+
+fn watch_files(
+    config: &Config,
+) -> Result<(watch::Watch, tokio::sync::mpsc::Receiver<()>), Diagnostic> {
+    let directories = [config.policies_directory.as_path(), config.zones_directory.as_path()];
+    watch::watch(&directories).map_err(|error| {
+        Diagnostic::error(format!("the policy cannot be watched: {error}"))
+            .hint("`policies_directory` and `zones_directory` must be there")
+    })
+}
+
+fn no_signals(error: std::io::Error) -> Vec<Diagnostic> {
+    vec![Diagnostic::error(format!("signals: {error}"))]
+}

@@ -64,8 +64,8 @@ pub fn restore(
     pipeline.set_sources(sources(config, &book, &mut findings));
 
     let has_generation = match Generations::of(state).load() {
-        Ok(Some(Generation { zones, verdicts, tally })) => {
-            pipeline.restore(zones, verdicts, tally);
+        Ok(Some(Generation { zones, local, verdicts, tally })) => {
+            pipeline.restore(zones, local, verdicts, tally);
             true
         }
         Ok(None) => false,

@@ -5,20 +5,20 @@
 //! most every half minute. What was put in force is then kept on disk, and the zones in memory are
 //! replaced by the mapped files, so that a zone of a million names is not held twice.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::Duration;
 
-use tokio::sync::watch;
-
+use super::publisher::Publisher;
 use crate::archive::{GenerationError, Generations};
 use crate::evidence::Claims;
 use crate::model::time::Clock;
 use crate::model::{SourceId, Timestamp};
-use crate::pipeline::{Order, Pipeline, Published, Standings};
+use crate::pipeline::{Order, Origin, Pipeline, Published, Standings};
 use crate::policy::Policy;
-use crate::telemetry::metrics::Metrics;
-use crate::zone::PolicyZone;
+use crate::telemetry::Metrics;
+use crate::zone::{PolicyZone, Serial, Zone};
 
 /// Claims are judged once none came for this long.
 const QUIET: Duration = Duration::from_millis(500);
@@ -31,7 +31,14 @@ const REBUILD_SECONDS_MAX: u32 = 15 * 60;
 /// What was learnt.
 pub enum Event {
     /// A source says something else.
-    Claims(SourceId, Claims),
+    Claims {
+        /// The source.
+        source: SourceId,
+        /// What it says.
+        claims: Claims,
+        /// Somebody asked for it and waits: it is judged at once.
+        asked_for: bool,
+    },
     /// Popularity or public suffixes changed.
     Standings(Box<dyn FnOnce(&mut Standings) + Send>),
     /// The operator's files changed. The sender is told once they are in force.
@@ -49,14 +56,16 @@ pub struct Writer {
     pub pipeline: Pipeline,
     /// What guards look into, as sources fill it.
     pub standings: Standings,
-    /// Where readers find the state in force.
-    pub published: watch::Sender<Arc<Published>>,
+    /// Puts a state in force.
+    pub publisher: Publisher,
     /// Where compiled zones are kept.
     pub generations: Generations,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Counters.
     pub metrics: Arc<Metrics>,
+    /// The serials of the generated zones that are on disk.
+    pub kept: BTreeMap<Origin, Serial>,
 }
 
 /// What is to be judged anew, and how urgently.
@@ -68,9 +77,10 @@ enum Due {
 }
 
 impl Writer {
-    /// Runs until told to stop, or until nobody can tell it anything.
-    pub fn run(mut self, events: &Receiver<Event>) {
-        let mut due = Due::No;
+    /// Runs until told to stop, or until nobody can tell it anything. What a start found may be
+    /// older than the claims and is then judged at once.
+    pub fn run(mut self, events: &Receiver<Event>, judge_at_once: bool) {
+        let mut due = if judge_at_once { Due::Now } else { Due::No };
         let mut rebuilt_at = self.clock.now();
         loop {
             let now = self.clock.now();
@@ -97,16 +107,16 @@ impl Writer {
     /// entry.
     fn idle_seconds(&self, rebuilt_at: Timestamp, now: Timestamp) -> u32 {
         let regular = REBUILD_SECONDS_MAX.saturating_sub(rebuilt_at.age_seconds(now));
-        let expiry = self.published.borrow().next_expiry;
+        let expiry = self.publisher.published.borrow().next_expiry;
         let expiry = expiry.map_or(u32::MAX, |at| at.0.saturating_sub(now.0));
         regular.min(expiry).max(1)
     }
 
     fn apply(&mut self, event: Event) -> Due {
         match event {
-            Event::Claims(source, claims) => {
+            Event::Claims { source, claims, asked_for } => {
                 self.pipeline.set_claims(&source, claims);
-                Due::Quietly
+                if asked_for { Due::Now } else { Due::Quietly }
             }
             Event::Standings(change) => {
                 change(&mut self.standings);
@@ -119,8 +129,12 @@ impl Writer {
                 let now = self.clock.now();
                 match self.pipeline.assemble(now) {
                     Ok(state) => {
-                        tracing::info!(snapshot = state.snapshot.id(), "policy is in force");
-                        self.published.send_replace(state);
+                        let snapshot = state.snapshot.id();
+                        self.publisher.publish(state);
+                        tracing::info!(snapshot, "policy is in force");
+                        if let Err(error) = self.keep_local() {
+                            tracing::error!(%error, "a restart would publish these zones again");
+                        }
                     }
                     Err(error) => tracing::error!(%error, "the policy cannot be put in force"),
                 }
@@ -145,36 +159,36 @@ impl Writer {
         };
         let took = started.elapsed();
         self.metrics.rebuilt(took.as_secs_f64(), rule_count(&state), self.clock.now());
-        for zone in state.snapshot.zones() {
-            let name = zone.zone.origin().to_string();
-            self.metrics.zone_published(&name, zone.zone.soa().serial.0, zone.zone.len());
-        }
-        self.published.send_replace(state);
-        if let Err(error) = self.keep(&before) {
+        self.publisher.publish(state);
+        if let Err(error) = self.keep() {
             tracing::error!(%error, "a restart would begin with older zones");
         }
         log_changes(&before, self.pipeline.generated(), took);
     }
 
+    /// Writes the policy's own zones and notes what belongs together. They are small.
+    fn keep_local(&self) -> Result<(), GenerationError> {
+        let local = self.pipeline.local();
+        local.iter().try_for_each(|zone| self.generations.store_local(zone))?;
+        let origins = self.pipeline.generated().iter().map(|(o, _)| o.clone()).collect();
+        self.generations.store_list(origins, local, self.pipeline.tally().clone())
+    }
+
     /// Writes what changed, and puts the files in place of what lies in memory.
-    fn keep(
-        &mut self,
-        before: &[(crate::pipeline::Origin, crate::zone::Zone)],
-    ) -> Result<(), GenerationError> {
+    fn keep(&mut self) -> Result<(), GenerationError> {
         for (origin, zone) in self.pipeline.generated().to_vec() {
-            let same =
-                before.iter().any(|(o, z)| *o == origin && z.soa().serial == zone.soa().serial);
-            if !same {
+            let serial = zone.soa().serial;
+            if self.kept.get(&origin) != Some(&serial) {
                 let kept = self.generations.store_zone(&origin, &zone)?;
                 self.pipeline.relocate(&origin, kept);
+                self.kept.insert(origin, serial);
             }
         }
         let verdicts = self.generations.store_verdicts(self.pipeline.verdicts())?;
         self.pipeline.relocate_verdicts(verdicts);
-        let origins = self.pipeline.generated().iter().map(|(o, _)| o.clone()).collect();
-        self.generations.store_list(origins, self.pipeline.tally().clone())?;
+        self.keep_local()?;
         if let Ok(state) = self.pipeline.assemble(self.clock.now()) {
-            self.published.send_replace(state);
+            self.publisher.publish(state);
         }
         Ok(())
     }
@@ -184,11 +198,7 @@ fn rule_count(state: &Published) -> usize {
     state.snapshot.zones().map(|zone| zone.zone.len()).sum()
 }
 
-fn log_changes(
-    before: &[(crate::pipeline::Origin, crate::zone::Zone)],
-    after: &[(crate::pipeline::Origin, crate::zone::Zone)],
-    took: Duration,
-) {
+fn log_changes(before: &[(Origin, Zone)], after: &[(Origin, Zone)], took: Duration) {
     for (origin, zone) in after {
         let held = before.iter().find(|(o, _)| o == origin).map(|(_, zone)| zone);
         if held.is_none_or(|held| held.soa().serial != zone.soa().serial) {
@@ -196,7 +206,7 @@ fn log_changes(
                 zone = %zone.origin(),
                 serial = zone.soa().serial.0,
                 rules = zone.len(),
-                rules_before = held.map_or(0, crate::zone::Zone::len),
+                rules_before = held.map_or(0, Zone::len),
                 took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
                 "zone changed"
             );

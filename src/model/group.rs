@@ -27,6 +27,11 @@ impl GroupSet {
         self.0 == 0 || self.0 & client.0 != 0
     }
 
+    /// Whether some group is in both sets.
+    pub const fn meets(self, other: GroupSet) -> bool {
+        self.0 & other.0 != 0
+    }
+
     /// Whether no group is in the set.
     pub const fn is_empty(self) -> bool {
         self.0 == 0

@@ -22,7 +22,7 @@ pub use standing::{Standing, Standings};
 pub use verdicts::{Verdict, Verdicts};
 pub use why::Subject;
 
-use crate::model::{Name, SourceId, Timestamp, TriggerKind};
+use crate::model::{GroupSet, Name, SourceId, Timestamp, TriggerKind};
 use crate::policy::compile::{self, LocalZones};
 use crate::policy::domains::Summary;
 use crate::policy::protect::Allowed;
@@ -62,6 +62,8 @@ pub struct Pipeline {
     standings: Standings,
     verdicts: Verdicts,
     generated: Vec<(Origin, Zone)>,
+    /// The zones of the policy's own lists, as they were made last.
+    local: Vec<Zone>,
     tally: Tally,
     suffix: Name,
     hash_seed: u64,
@@ -102,6 +104,7 @@ impl Pipeline {
             standings: Standings::default(),
             verdicts: Verdicts::default(),
             generated: Vec::new(),
+            local: Vec::new(),
             tally: Tally::default(),
             suffix,
             hash_seed,
@@ -149,10 +152,22 @@ impl Pipeline {
         }
     }
 
-    /// Takes over generated zones and decisions of an earlier run, or the same zones from another
-    /// place in memory.
-    pub fn restore(&mut self, generated: Vec<(Origin, Zone)>, verdicts: Verdicts, tally: Tally) {
-        (self.generated, self.verdicts, self.tally) = (generated, verdicts, tally);
+    /// Takes over zones and decisions of an earlier run. The zones of the policy's lists are made
+    /// anew; those of the earlier run tell which of them have changed.
+    pub fn restore(
+        &mut self,
+        generated: Vec<(Origin, Zone)>,
+        local: Vec<Zone>,
+        verdicts: Verdicts,
+        tally: Tally,
+    ) {
+        (self.generated, self.local) = (generated, local);
+        (self.verdicts, self.tally) = (verdicts, tally);
+    }
+
+    /// The zones of the policy's own lists.
+    pub fn local(&self) -> &[Zone] {
+        &self.local
     }
 
     /// Replaces a generated zone by an equal one that lies elsewhere, such as in a mapped file.
@@ -227,9 +242,11 @@ impl Pipeline {
             compile::local_zones(&self.policy, now, &soa, self.suffix.as_ref(), self.hash_seed);
         let LocalZones { zones: local, next_expiry } = local;
         let published = self.published.take();
-        let held: Vec<&PolicyZone> = published.iter().flat_map(|p| p.snapshot.zones()).collect();
         let mut zones = self.ordered(Order::First);
-        zones.extend(local.into_iter().map(|zone| settled_local(zone, &held, now)));
+        let local: Vec<PolicyZone> =
+            local.into_iter().map(|zone| settled_local(zone, &self.local, now)).collect();
+        self.local = local.iter().map(|zone| zone.zone.clone()).collect();
+        zones.extend(local);
         zones.extend(self.ordered(Order::BeforeGenerated));
         zones.extend(self.generated.iter().filter_map(|(origin, zone)| self.applied(origin, zone)));
         zones.extend(self.ordered(Order::Last));
@@ -238,7 +255,10 @@ impl Pipeline {
         let previous = published.as_ref().map(|p| &*p.snapshot);
         let snapshot = Snapshot::new(id, self.hash_seed, zones, clients, previous);
         let snapshot = match snapshot {
-            Ok(snapshot) => Arc::new(snapshot),
+            Ok(snapshot) => {
+                let (observing, off) = (self.groups_in(Mode::Observe), self.groups_in(Mode::Off));
+                Arc::new(snapshot.with_group_modes(observing, off))
+            }
             Err(error) => {
                 self.published = published;
                 return Err(error);
@@ -274,6 +294,11 @@ impl Pipeline {
         Some(PolicyZone { zone: zone.clone(), options })
     }
 
+    fn groups_in(&self, mode: Mode) -> GroupSet {
+        let groups = self.policy.groups.iter().enumerate().filter(|(_, group)| group.mode == mode);
+        groups.fold(GroupSet::NONE, |set, (at, _)| set.union(GroupSet::of(at)))
+    }
+
     fn ordered(&self, order: Order) -> Vec<PolicyZone> {
         let zones = self.file_zones.iter().filter(|(o, _)| *o == order);
         zones.map(|(_, zone)| zone.clone()).collect()
@@ -307,11 +332,11 @@ fn settled(made: Generated, before: &[(Origin, Zone)], now: Timestamp) -> (Origi
     (made.origin, zone)
 }
 
-fn settled_local(made: PolicyZone, held: &[&PolicyZone], now: Timestamp) -> PolicyZone {
-    let before = held.iter().find(|h| h.zone.origin() == made.zone.origin());
+fn settled_local(made: PolicyZone, held: &[Zone], now: Timestamp) -> PolicyZone {
+    let before = held.iter().find(|zone| zone.origin() == made.zone.origin());
     let zone = match before {
-        Some(before) if before.zone.same_rules(&made.zone) => before.zone.clone(),
-        before => with_next_serial(made.zone, before.map(|b| b.zone.soa().serial), now),
+        Some(before) if before.same_rules(&made.zone) => before.clone(),
+        before => with_next_serial(made.zone, before.map(|zone| zone.soa().serial), now),
     };
     PolicyZone { zone, ..made }
 }

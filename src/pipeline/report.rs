@@ -31,6 +31,8 @@ pub struct Why {
     pub outcome: Outcome,
     /// Every rule that matches, in order of precedence.
     pub matches: Vec<Match>,
+    /// Entries of the policy's own lists that take it in.
+    pub entries: Vec<EntrySays>,
     /// Every source that names it or a name above it.
     pub sources: Vec<SourceSays>,
     /// The score, for names that a scored source names.
@@ -71,6 +73,23 @@ pub struct Match {
     pub decided: bool,
     /// Why it did not, where it did not.
     pub reason: String,
+}
+
+/// An entry of the policy's own lists.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EntrySays {
+    /// `allow`, `block` or `redirect`.
+    pub list: String,
+    /// Where it stands: file, line, column.
+    pub place: String,
+    /// Why it is there, where somebody wrote it.
+    pub reason: Option<String>,
+    /// Who answers for it.
+    pub owner: Option<String>,
+    /// When it ends, in seconds since 1970.
+    pub until: Option<u32>,
+    /// The groups it holds for; none means everyone.
+    pub groups: Vec<String>,
 }
 
 /// What a source says.

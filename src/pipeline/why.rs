@@ -6,13 +6,15 @@ use std::net::IpAddr;
 use super::Published;
 use super::judge::Court;
 use super::report::{
-    Contribution, GuardSays, Match, Mban, Outcome, ScoreSays, SourceSays, StandingSays, Why,
+    Contribution, EntrySays, GuardSays, Match, Mban, Outcome, ScoreSays, SourceSays, StandingSays,
+    Why,
 };
 use super::sources::{Scored, Source};
 use super::standing::Standing;
 use super::verdicts::Verdict;
 use crate::evidence::NameClaim;
-use crate::model::{AnswerFacts, Name, NameRef, Scope, Timestamp, Trust};
+use crate::model::{AnswerFacts, Indicator, Name, NameRef, Scope, Timestamp, TriggerKind, Trust};
+use crate::policy;
 use crate::scoring::{self, Explanation, Facts, Kind, Level, Previous};
 use crate::snapshot::{self, Fate, Query, Transport};
 use crate::zone::Mode;
@@ -57,6 +59,7 @@ impl Published {
             snapshot: self.snapshot.id().to_string(),
             outcome,
             matches,
+            entries: self.entries_on(&subject.name, now),
             sources,
             score: score.map(|(says, _)| says),
             standing: self.standing_says(&standing),
@@ -104,6 +107,20 @@ impl Published {
             trigger: Some(says.trigger.clone()),
             text,
         }
+    }
+
+    /// The entries of the policy's lists that take the name in, with their places.
+    fn entries_on(&self, name: &Name, now: Timestamp) -> Vec<EntrySays> {
+        let entries = self.policy.entries_about(&Indicator::Domain(name.clone()), now);
+        let says = |(entry, subject): &(&policy::Entry, &policy::Subject)| EntrySays {
+            list: entry.list.as_str().to_owned(),
+            place: self.policy.place(subject.mark).to_string(),
+            reason: entry.reason.clone(),
+            owner: entry.owner.clone(),
+            until: entry.until.map(|until| until.0),
+            groups: self.policy.group_names(entry.groups).map(str::to_owned).collect(),
+        };
+        entries.iter().map(says).collect()
     }
 
     /// Every claim about the name or a name above it.
@@ -286,7 +303,13 @@ impl Published {
 
     fn missing(&self, facts: Option<&AnswerFacts>) -> Vec<String> {
         let mut missing = Vec::new();
-        if facts.is_none() {
+        let of_answer = [
+            TriggerKind::AnswerAddress,
+            TriggerKind::NameserverName,
+            TriggerKind::NameserverAddress,
+        ];
+        let looks_at_answers = of_answer.iter().any(|kind| self.snapshot.having(*kind) != 0);
+        if facts.is_none() && looks_at_answers {
             missing.push(
                 "the name was not resolved for this answer: rules about answer addresses and \
                  nameservers are not among the matches"

@@ -229,7 +229,7 @@ mod tests {
     use crate::zone::Serial;
 
     fn compile(policy: &Policy, now: Timestamp) -> LocalZones {
-        local_zones(policy, now, &Soa::ours(Serial(1)), 7)
+        local_zones(policy, now, &Soa::ours(Serial(1)), NameRef::ROOT, 7)
     }
 
     fn shown(rule: &Rule) -> String {
@@ -325,9 +325,10 @@ mod tests {
         let mut listed: Vec<Name> = listed.iter().map(|n| Name::from_host(n).unwrap()).collect();
         listed.sort();
         let allowed = Allowed::of(&policy, NOW);
-        let zone = category_zone(&policy, 0, &allowed, &Soa::ours(Serial(1)), 7, |push| {
-            listed.iter().for_each(|name| push(name.as_ref()));
-        });
+        let zone =
+            category_zone(&policy, 0, &allowed, &Soa::ours(Serial(1)), NameRef::ROOT, 7, |push| {
+                listed.iter().for_each(|name| push(name.as_ref()));
+            });
         lines(&zone.map(|(zone, _)| zone).into_iter().collect::<Vec<_>>())
     }
 

@@ -1,4 +1,20 @@
 //! Queries in, answers out.
 
+pub mod access;
+mod batch;
 pub mod cache;
+pub mod cookie;
+pub mod encrypted;
+mod flow;
+pub mod garden;
+pub mod handler;
+pub mod message;
+pub mod quota;
+pub mod reply;
+mod rewrite;
+#[cfg(test)]
+mod script;
+pub mod special;
+pub mod tcp;
+pub mod udp;
 pub mod upstream;

@@ -2,13 +2,11 @@
 //!
 //! All weights are bounded so that the arithmetic of the chain cannot overflow.
 
-use std::collections::BTreeMap;
-
+use super::coupling::{check_classes, couple, number_origins, relate};
 use super::decay::{Curve, KNOTS};
 use super::file::{Band, Class, ModelFile, PerKind, SourceFile, StepFile, Tier};
 use super::model::{
-    ClassCouplings, Matrix, Model, Providers, SOURCES_MAX, Source, SourceIndex, Step, Table,
-    VirusTotalWeights,
+    Model, Providers, SOURCES_MAX, Source, SourceIndex, Step, Table, VirusTotalWeights,
 };
 use super::{Kind, MODEL_SIZE_BYTES_MAX};
 
@@ -182,46 +180,7 @@ pub(super) fn assemble(file: &ModelFile) -> Result<Model, ModelError> {
     })
 }
 
-/// See [`Model::overlaid`].
-pub(super) fn overlay(
-    model: &Model,
-    overlay: &BTreeMap<String, (String, String)>,
-) -> Result<Model, ModelError> {
-    let mut by_id: BTreeMap<&str, Source> =
-        model.sources.iter().map(|source| (source.id(), source.clone())).collect();
-    for (id, (like, origin)) in overlay {
-        check_id(id)?;
-        let like = model
-            .source_index(like)
-            .map(|index| model.source(index))
-            .filter(|like| like.class == Class::List)
-            .ok_or_else(|| ModelError::OverlayLike(like.clone()))?;
-        let (id_of_clone, origin) = (id.as_str().into(), Some(origin.as_str().into()));
-        by_id.insert(id, Source { id: id_of_clone, origin, ..like.clone() });
-    }
-    if by_id.len() > SOURCES_MAX {
-        return Err(ModelError::TooManySources(by_id.len()));
-    }
-    let mut sources: Vec<Source> = by_id.into_values().collect();
-    number_origins(&mut sources);
-    let known: Vec<Option<SourceIndex>> =
-        sources.iter().map(|source| model.source_index(source.id())).collect();
-    let related = Matrix::build(sources.len(), |one, other| match (known[one], known[other]) {
-        (Some(one), Some(other)) => model.related.at(one, other),
-        _ => model.classes.of(sources[one].class, sources[other].class),
-    });
-    let overlay = serde_json::to_vec(overlay)?;
-    Ok(Model {
-        id: digest(&[model.id.as_bytes(), &overlay]),
-        couplings: couple(&related, &sources),
-        related,
-        providers: find_providers(&sources)?,
-        sources,
-        ..model.clone()
-    })
-}
-
-fn digest(parts: &[&[u8]]) -> Box<str> {
+pub(super) fn digest(parts: &[&[u8]]) -> Box<str> {
     let mut context = ring::digest::Context::new(&ring::digest::SHA256);
     for part in parts {
         context.update(part);
@@ -229,7 +188,7 @@ fn digest(parts: &[&[u8]]) -> Box<str> {
     data_encoding::HEXLOWER.encode(context.finish().as_ref()).into()
 }
 
-fn check_id(id: &str) -> Result<(), ModelError> {
+pub(super) fn check_id(id: &str) -> Result<(), ModelError> {
     let known = |octet: u8| matches!(octet, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-' | b'.');
     if (1..=ID_OCTETS_MAX).contains(&id.len()) && id.bytes().all(known) {
         return Ok(());
@@ -289,93 +248,7 @@ fn check_curve(id: &str, file: &SourceFile, kind: Kind) -> Result<Option<Curve>,
     }))
 }
 
-/// Copies share a number; a source without an origin is a copy of itself alone.
-fn number_origins(sources: &mut [Source]) {
-    let mut numbers: BTreeMap<Box<str>, u16> = BTreeMap::new();
-    for (at, source) in sources.iter_mut().enumerate() {
-        let own = at as u16;
-        source.origin_number = match &source.origin {
-            Some(origin) => *numbers.entry(origin.clone()).or_insert(own),
-            None => own,
-        };
-    }
-}
-
-fn check_classes(file: &ModelFile) -> Result<ClassCouplings, ModelError> {
-    let class = |word: &str| Class::ALL.into_iter().find(|class| class.as_str() == word);
-    let mut classes = [[None; Class::ALL.len()]; Class::ALL.len()];
-    for (pair, &permille) in &file.class_pairs {
-        let (one, other) = split_pair(pair, permille, class)?;
-        if classes[one as usize][other as usize].is_some() {
-            return Err(ModelError::PairTwice(pair.clone()));
-        }
-        classes[one as usize][other as usize] = Some(permille);
-        classes[other as usize][one as usize] = Some(permille);
-    }
-    let mut couplings = [[1000; Class::ALL.len()]; Class::ALL.len()];
-    for one in Class::ALL {
-        // Only of lists there can be two.
-        for other in Class::ALL.into_iter().filter(|&other| one != other || one == Class::List) {
-            let permille = classes[one as usize][other as usize];
-            couplings[one as usize][other as usize] =
-                permille.ok_or(ModelError::ClassPair(one, other))?;
-        }
-    }
-    Ok(ClassCouplings(couplings))
-}
-
-/// Couplings by pair, else by class.
-fn relate(
-    file: &ModelFile,
-    sources: &[Source],
-    classes: &ClassCouplings,
-) -> Result<Matrix, ModelError> {
-    let mut related = Matrix::build(sources.len(), |one, other| {
-        classes.of(sources[one].class, sources[other].class)
-    });
-    let index = |id: &str| {
-        let at = sources.binary_search_by(|source| source.id().cmp(id)).ok()?;
-        Some(SourceIndex(at as u16))
-    };
-    for (pair, &permille) in &file.pairs {
-        let (one, other) = split_pair(pair, permille, index)?;
-        if one == other {
-            return Err(ModelError::Pair(pair.clone()));
-        }
-        let ids = [one, other].map(|index| sources[usize::from(index.0)].id());
-        if file.pairs.contains_key(&format!("{}|{}", ids[1], ids[0])) {
-            return Err(ModelError::PairTwice(pair.clone()));
-        }
-        related.set(one, other, permille);
-        related.set(other, one, permille);
-    }
-    Ok(related)
-}
-
-fn split_pair<T>(
-    pair: &str,
-    permille: u16,
-    known: impl Fn(&str) -> Option<T>,
-) -> Result<(T, T), ModelError> {
-    if permille > 1000 {
-        return Err(ModelError::Coupling { pair: pair.to_owned(), permille });
-    }
-    pair.split_once('|')
-        .and_then(|(one, other)| known(one).zip(known(other)))
-        .ok_or_else(|| ModelError::Pair(pair.to_owned()))
-}
-
-/// Copies repeat each other wholly, whatever their pair says.
-fn couple(related: &Matrix, sources: &[Source]) -> Matrix {
-    Matrix::build(sources.len(), |one, other| {
-        if sources[one].origin_number == sources[other].origin_number {
-            return 1000;
-        }
-        related.at(SourceIndex(one as u16), SourceIndex(other as u16))
-    })
-}
-
-fn find_providers(sources: &[Source]) -> Result<Providers, ModelError> {
+pub(super) fn find_providers(sources: &[Source]) -> Result<Providers, ModelError> {
     let only = |class: Class| {
         let mut of_class = (0..sources.len()).filter(|&at| sources[at].class == class);
         match (of_class.next(), of_class.count()) {
@@ -593,29 +466,5 @@ mod tests {
         let mut other = value;
         other["local_history"] = json!(-301);
         assert_ne!(Model::from_json(other.to_string().as_bytes()).unwrap().id(), model.id());
-    }
-
-    #[test]
-    fn an_overlay_clones_lists_and_makes_copies() {
-        let model = Model::shipped();
-        let overlay = |id: &str, like: &str| {
-            model.overlaid(&BTreeMap::from([
-                (id.to_owned(), (like.to_owned(), "O".to_owned())),
-                ("openphish".to_owned(), ("openphish".to_owned(), "O".to_owned())),
-            ]))
-        };
-        let overlaid = overlay("mirror", "openphish").unwrap();
-        let index = |id: &str| overlaid.source_index(id).unwrap();
-        let (mirror, openphish) = (index("mirror"), index("openphish"));
-        assert_eq!(overlaid.coupling_permille(mirror, openphish), 1000);
-        assert_eq!(overlaid.coupling_permille(openphish, index("hagezi_tif")), 800);
-        assert_eq!(overlaid.coupling_permille(mirror, index("hagezi_tif")), 600);
-        assert_eq!(overlaid.coupling_permille(mirror, index("vt")), 400);
-        assert_eq!(overlaid.source(mirror).weight(Kind::Domain, 9), 3380);
-        assert_ne!(overlaid.id(), model.id());
-        assert!(matches!(overlay("mirror", "nobody"), Err(ModelError::OverlayLike(_))));
-        assert!(matches!(overlay("mirror", "vt"), Err(ModelError::OverlayLike(_))));
-        assert!(matches!(overlay("Mirror", "openphish"), Err(ModelError::SourceId(_))));
-        assert!(matches!(overlay("vt", "openphish"), Err(ModelError::Provider { .. })));
     }
 }

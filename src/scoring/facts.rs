@@ -160,13 +160,13 @@ pub type Listings = SmallVec<[Listing; 8]>;
 /// Everything known about one indicator. What is absent is not known, which is never the same as
 /// clean.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, bound(deserialize = "L: Default + Deserialize<'de>"))]
 pub struct Facts<L = Listings> {
     /// What it is.
     #[serde(rename = "type")]
     pub kind: Kind,
     /// Lists that name it. A source that names it twice counts once.
-    #[serde(default, rename = "lists")]
+    #[serde(default, deserialize_with = "or_default", rename = "lists")]
     pub listings: L,
     /// VirusTotal, if asked.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -333,7 +333,7 @@ impl Facts {
 }
 
 /// Reads `null` like an absent key: not known.
-fn or_default<'de, T, D>(deserializer: D) -> Result<T, D::Error>
+pub(super) fn or_default<'de, T, D>(deserializer: D) -> Result<T, D::Error>
 where
     T: Default + Deserialize<'de>,
     D: Deserializer<'de>,

@@ -281,6 +281,22 @@ mod tests {
     }
 
     #[test]
+    fn tier_a_redirects_an_established_host_only_where_the_model_says_so() {
+        let switch = "tier_a_redirects_hosts = true";
+        assert!(crate::scoring::SHIPPED_DESCRIPTION.contains(switch));
+        let off = crate::scoring::SHIPPED_DESCRIPTION.replace(switch, "");
+        let off = Model::from_file(&crate::scoring::compile::compile(&off).unwrap()).unwrap();
+        for (model, expected) in [(Model::shipped(), Level::Redirect), (off, Level::Monitor)] {
+            let mut facts = Facts::new(Kind::Domain);
+            facts.listings.push(Listing::new(model.source_index("certpl").unwrap(), 0));
+            (facts.local_history, facts.below_registrable) = (true, true);
+            let score = score(&model, &facts);
+            let decision = decide(&model, &facts, &score, &Previous::default());
+            assert_eq!(decision.level, expected);
+        }
+    }
+
+    #[test]
     fn the_guards_of_an_address_do_not_speak_of_a_domain_nor_the_other_way() {
         assert!(findings(|facts| facts.hosted_domains = Some(900)).1.is_empty());
         let model = Model::shipped();

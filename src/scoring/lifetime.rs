@@ -24,10 +24,14 @@ const RANK_STEADY: u32 = 100_000;
 /// the changes carry on.
 pub fn valid_for_seconds(model: &Model, facts: &Facts, level: Level, previous: &Previous) -> u32 {
     let age_max = age_seconds_max(facts, level);
-    let before_age_max = LATER_H.into_iter().take_while(|later_h| later_h * HOUR < age_max);
-    let changes_at = before_age_max.into_iter().find(|&later_h| {
-        let held_h = if level == previous.level { previous.held_h } else { 0 };
-        let then = Previous { level, held_h: held_h.saturating_add(later_h), ..*previous };
+    let (held_h, changes) = if level == previous.level {
+        (previous.held_h, previous.changes)
+    } else {
+        (0, previous.changes.saturating_add(1))
+    };
+    let mut hours = LATER_H.into_iter().take_while(|later_h| later_h * HOUR < age_max);
+    let changes_at = hours.find(|&later_h| {
+        let then = Previous { level, held_h: held_h.saturating_add(later_h), changes };
         let score = evaluate_later(model, facts, later_h, &mut ());
         decide(model, facts, &score, &then).level != level
     });

@@ -6,10 +6,11 @@
 
 use std::collections::BTreeMap;
 
-use super::check;
+use super::coupling::{ClassCouplings, Matrix};
 use super::decay::Curve;
 use super::file::{Class, ModelFile, PredictionFile, Reference};
 use super::{Kind, Level};
+use super::{check, overlay};
 
 pub use super::check::ModelError;
 
@@ -135,43 +136,6 @@ pub struct Step {
     pub off: i32,
 }
 
-/// Couplings of all pairs of classes in permille.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct ClassCouplings(pub [[u16; Class::ALL.len()]; Class::ALL.len()]);
-
-impl ClassCouplings {
-    pub fn of(&self, one: Class, other: Class) -> u16 {
-        self.0[one as usize][other as usize]
-    }
-}
-
-/// Couplings of all pairs of sources in permille.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Matrix {
-    width: usize,
-    permille: Vec<u16>,
-}
-
-impl Matrix {
-    pub fn build(width: usize, of: impl Fn(usize, usize) -> u16) -> Self {
-        let permille = (0..width * width).map(|at| of(at / width, at % width)).collect();
-        Self { width, permille }
-    }
-
-    pub fn at(&self, one: SourceIndex, other: SourceIndex) -> u16 {
-        self.permille[self.place(one, other)]
-    }
-
-    pub fn set(&mut self, one: SourceIndex, other: SourceIndex, permille: u16) {
-        let place = self.place(one, other);
-        self.permille[place] = permille;
-    }
-
-    fn place(&self, one: SourceIndex, other: SourceIndex) -> usize {
-        usize::from(one.0) * self.width + usize::from(other.0)
-    }
-}
-
 /// All numbers of a score. Immutable; share it in an `Arc`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Model {
@@ -285,7 +249,7 @@ impl Model {
         &self,
         overlay: &BTreeMap<String, (String, String)>,
     ) -> Result<Self, ModelError> {
-        check::overlay(self, overlay)
+        overlay::overlay(self, overlay)
     }
 }
 

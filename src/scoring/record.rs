@@ -98,7 +98,8 @@ mod tests {
 
     #[test]
     fn only_the_type_is_needed_and_null_is_not_known() {
-        let record = read(r#"{"type": "asn", "rank30": null, "parked": null}"#).unwrap();
+        let record =
+            read(r#"{"type": "asn", "rank30": null, "parked": null, "lists": null}"#).unwrap();
         assert_eq!(record, read(r#"{"type": "asn"}"#).unwrap());
         assert!(read("{}").unwrap_err().contains("missing field `type`"));
     }

@@ -7,6 +7,7 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 use super::decision::{Previous, decide};
+use super::facts::or_default;
 use super::record::{FactRecord, UnknownSource};
 use super::{Level, Model, ModelError, explain};
 
@@ -25,7 +26,7 @@ pub struct Case {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prev: Option<PreviousRecord>,
     /// Extra lists, `id: [like, origin]`.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(default, deserialize_with = "or_default", skip_serializing_if = "BTreeMap::is_empty")]
     pub overlay: BTreeMap<String, (String, String)>,
     /// What came of it then; not read.
     #[serde(default, skip_serializing)]

@@ -38,6 +38,8 @@ pub struct Evaluation<'a> {
     pub(super) snapshot: &'a Snapshot,
     query: Query<'a>,
     pub(super) applying: ZoneSet,
+    /// The zones whose rules act on this client.
+    pub(super) acting: ZoneSet,
     /// The zones in which the client or the query name matched.
     matched: ZoneSet,
     /// The position of the zone whose rule for the query nothing but an earlier zone can beat.
@@ -53,6 +55,7 @@ impl Snapshot {
             snapshot: self,
             query: *query,
             applying,
+            acting: self.acting_on(query),
             matched: ZoneSet::default(),
             settled: None,
         };
@@ -71,7 +74,7 @@ impl Snapshot {
                 continue;
             };
             evaluation.matched.insert(position);
-            match (self.acting.has(position), unless_signed) {
+            match (evaluation.acting.has(position), unless_signed) {
                 (true, true) => unless_signed_before = true,
                 (false, true) => {}
                 (false, false) => observed.push(hit),
@@ -105,7 +108,7 @@ impl<'a> Evaluation<'a> {
     /// Whether a hit on the query must wait: an earlier zone may have a better match at this
     /// stage, or its own zone does not want to show that it blocks without asking (section 12.4).
     fn waits_for_answer(&self, hit: &Hit<'_>) -> bool {
-        let rivals = self.applying.and(self.snapshot.acting).before(hit.zone);
+        let rivals = self.applying.and(self.acting).before(hit.zone);
         let waits = self.snapshot.zones[hit.zone].policy.options.qname_wait_recurse;
         !rivals.and(self.snapshot.having_any(&OF_ANSWER)).is_empty()
             || (waits
@@ -126,17 +129,17 @@ impl<'a> Evaluation<'a> {
     {
         let mut outcome = Outcome::default();
         // Each observing zone reports once.
-        let mut watching = self.applying.without(self.snapshot.acting);
+        let mut watching = self.applying.without(self.acting);
         let stages = if self.query.follows_aliases() { facts.steps.len().max(1) } else { 1 };
         for number in 0..stages {
-            let zones = self.zones_with_rules_at(number).and(watching.or(self.snapshot.acting));
+            let zones = self.zones_with_rules_at(number).and(watching.or(self.acting));
             if zones.is_empty() {
                 continue;
             }
             let stage = self.stage(number, facts);
             for position in zones.positions() {
                 let Some(candidate) = self.best(position, &stage) else { continue };
-                if self.snapshot.acting.has(position) {
+                if self.acting.has(position) {
                     outcome.hit = Some(candidate.hit);
                     return outcome;
                 }
@@ -187,8 +190,8 @@ impl<'a> Evaluation<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Response;
     use super::super::sample::{answer, name, query, snapshot, zone, zone_with};
+    use super::super::{Fate, Response};
     use super::*;
     use crate::model::Action;
     use crate::zone::{Mode, ZoneOptions};
@@ -290,6 +293,33 @@ mod tests {
         facts.signed = true;
         assert_eq!(late(&snapshot, &validating(&bad), &facts), Some((1, "nodata")));
         assert_eq!(early(&snapshot, &validating(&ok)), Some((0, "passthru")));
+    }
+
+    #[test]
+    fn groups_can_have_rules_observed_or_off() {
+        use crate::model::{GroupSet, Network};
+        let (lab, guests) = (GroupSet::of(0), GroupSet::of(1));
+        let network = |text| Network::parse_strict(text).unwrap();
+        let clients = vec![(network("192.0.2.1"), lab), (network("192.0.2.2"), guests)];
+        let zones = vec![zone(&[("qname bad.test", Action::NxDomain)])];
+        let snapshot = Snapshot::new(1, 7, zones, clients, None).unwrap();
+        let snapshot = snapshot.with_group_modes(lab, guests);
+        let bad = name("bad.test");
+        let outcome = |client: &str| {
+            let query = Query { client: client.parse().unwrap(), ..query(&bad) };
+            let explained = snapshot.explain(&query, None).remove(0).fate;
+            match snapshot.begin(&query) {
+                Step::Decided { hit, .. } => (verdict(Some(&hit)), 0, explained),
+                Step::Resolve(evaluation) => {
+                    let facts = answer(&["bad.test"], "192.0.2.9");
+                    let outcome = evaluation.finish(&facts);
+                    (verdict(outcome.hit.as_ref()), outcome.observed.len(), explained)
+                }
+            }
+        };
+        assert_eq!(outcome("192.0.2.3"), (Some((0, "nxdomain")), 0, Fate::Decides));
+        assert_eq!(outcome("192.0.2.1"), (None, 1, Fate::Observes));
+        assert_eq!(outcome("192.0.2.2"), (None, 0, Fate::ZoneOff));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use super::names::{self, Suffixes};
 use super::query::{Hit, Matched, Query, Response};
 use super::ruling::{Dropped, Ruling, Signed, rule_on};
 use super::stage::{Look, Stage, rank};
-use super::{IndexedZone, Snapshot};
+use super::{IndexedZone, Snapshot, ZoneSet};
 use crate::model::{AnswerFacts, NameRef, Nameserver, TriggerKind};
 use crate::zone::{Effect, Mode};
 
@@ -56,15 +56,16 @@ impl Snapshot {
         }
         let decided_early =
             facts.is_none().then(|| matches!(self.begin(query), Step::Decided { .. }));
-        self.with_fates(found, decided_early)
+        self.with_fates(found, decided_early, self.acting_on(query))
     }
 
     /// Why a zone as a whole takes no part in a query.
     fn out_as_zone(&self, zone: &IndexedZone, query: &Query<'_>) -> Option<Fate> {
         let options = &zone.policy.options;
-        if options.mode == Mode::Off {
+        let client = self.groups_of(query.client);
+        if options.mode == Mode::Off || client.meets(self.off_groups) {
             Some(Fate::ZoneOff)
-        } else if !options.groups.applies_to(self.groups_of(query.client)) {
+        } else if !options.groups.applies_to(client) {
             Some(Fate::OtherGroup)
         } else if options.recursive_only && !query.recursion_desired {
             Some(Fate::SavedByRecursionBit)
@@ -75,9 +76,14 @@ impl Snapshot {
 
     /// Settles what became of each match. Without an answer, `decided_early` says whether the
     /// query alone was enough.
-    fn with_fates<'a>(&self, found: Vec<Found<'a>>, decided_early: Option<bool>) -> Vec<Match<'a>> {
+    fn with_fates<'a>(
+        &self,
+        found: Vec<Found<'a>>,
+        decided_early: Option<bool>,
+        acting: ZoneSet,
+    ) -> Vec<Match<'a>> {
         let takes_part =
-            |f: &Found<'_>| f.out.is_none() && !f.unless_signed && self.acting.has(f.hit.zone);
+            |f: &Found<'_>| f.out.is_none() && !f.unless_signed && acting.has(f.hit.zone);
         let best = found.iter().position(takes_part);
         let winner = best.map(|at| found[at].hit.clone());
         let settled = if decided_early == Some(false) { Fate::Waits } else { Fate::Decides };
@@ -88,6 +94,7 @@ impl Snapshot {
             _ => match self.zones[found.hit.zone].policy.options.mode {
                 Mode::Observe => Fate::Observes,
                 _ if !self.acting.has(found.hit.zone) => Fate::Disabled,
+                _ if !acting.has(found.hit.zone) => Fate::Observes,
                 _ => Fate::Waits,
             },
         };
@@ -130,7 +137,7 @@ struct Found<'a> {
 /// The matches of one kind in one zone at one stage, the preferred ones first.
 fn all_of_kind<'a>(look: &Look<'_, 'a>, kind: TriggerKind) -> Vec<Found<'a>> {
     let stage = look.stage;
-    let servers = || stage.nameservers.iter();
+    let servers = || stage.servers();
     match kind {
         TriggerKind::ClientAddress => {
             addresses(look, kind, stage.client.into_iter().map(|address| (address, None)))

@@ -116,6 +116,9 @@ pub struct Snapshot {
     having: [ZoneSet; 5],
     /// The zones whose rules act, as opposed to being observed.
     acting: ZoneSet,
+    /// Groups whose clients' matches are only observed, or not even that.
+    observing_groups: GroupSet,
+    off_groups: GroupSet,
     recursive_only: ZoneSet,
     grouped: ZoneSet,
 }
@@ -155,10 +158,18 @@ impl Snapshot {
             clients,
             having,
             acting,
+            observing_groups: GroupSet::NONE,
+            off_groups: GroupSet::NONE,
             recursive_only,
             grouped,
             zones: zones.into_iter().map(|zone| indexed(zone, previous)).collect(),
         })
+    }
+
+    /// The same zones with groups whose clients' matches are only observed, or not even that. A
+    /// group can be milder than a zone's mode and never sharper.
+    pub fn with_group_modes(self, observing: GroupSet, off: GroupSet) -> Self {
+        Self { observing_groups: observing, off_groups: off, ..self }
     }
 
     /// The number given at its making, to tell snapshots apart in logs and caches.
@@ -203,14 +214,26 @@ impl Snapshot {
             zones = zones.without(self.recursive_only);
         }
         let grouped = zones.and(self.grouped);
-        if grouped.is_empty() {
+        if grouped.is_empty() && self.off_groups.is_empty() {
             return zones;
         }
         let client = self.groups_of(query.client);
+        if client.meets(self.off_groups) {
+            return ZoneSet::default();
+        }
         let strange = grouped
             .positions()
             .filter(|at| !self.zones[*at].policy.options.groups.applies_to(client));
         zones.without(ZoneSet::of(strange))
+    }
+}
+
+impl Snapshot {
+    /// The zones whose rules act on a query's client.
+    fn acting_on(&self, query: &Query<'_>) -> ZoneSet {
+        let observed = !self.observing_groups.is_empty()
+            && self.groups_of(query.client).meets(self.observing_groups);
+        if observed { ZoneSet::default() } else { self.acting }
     }
 }
 

@@ -39,7 +39,7 @@ impl Evaluation<'_> {
         let having = |kind: TriggerKind| zones.and(self.snapshot.having[kind as usize]);
         let options = |position: usize| &self.snapshot.zones[position].policy.options;
         // Nobody waits for the sake of a zone that only observes.
-        let acting = |position: &usize| self.snapshot.acting.has(*position);
+        let acting = |position: &usize| self.acting.has(*position);
         let need = |kind, waits: &dyn Fn(usize) -> bool| match having(kind) {
             none if none.is_empty() => Need::No,
             some if some.positions().filter(acting).any(waits) => Need::Wait,

@@ -59,6 +59,12 @@ impl NetworkIndex {
     }
 }
 
+/// From how many ranges on a search starts from the first bits of the address: 16 KiB of starts
+/// are in the nearest cache anyway.
+const HEADED_RANGES_MIN: usize = 4096;
+/// The first bits that a search starts from; the table for them takes 256 KiB.
+const HEAD_BITS: u32 = 16;
+
 /// The ranges of one address family.
 #[derive(Debug, Default)]
 struct Ranges<T> {
@@ -66,11 +72,29 @@ struct Ranges<T> {
     starts: Box<[T]>,
     /// The position of the longest prefix there, or [`NOBODY`].
     owners: Box<[u32]>,
+    /// How many ranges start below each value of an address's first bits, and in all; empty where
+    /// there are few.
+    heads: Box<[u32]>,
 }
 
-impl<T: Ord + Copy> Ranges<T> {
+impl<T: Number> Ranges<T> {
+    fn new(starts: Vec<T>, owners: Vec<u32>) -> Self {
+        let mut heads = Vec::new();
+        if starts.len() >= HEADED_RANGES_MIN {
+            heads = vec![0; (1 << HEAD_BITS) + 1];
+            starts.iter().for_each(|start| heads[start.head() + 1] += 1);
+            (0..1 << HEAD_BITS).for_each(|head| heads[head + 1] += heads[head]);
+        }
+        Self { starts: starts.into(), owners: owners.into(), heads: heads.into() }
+    }
+
     fn owner(&self, address: T) -> Option<usize> {
-        let after = self.starts.partition_point(|start| *start <= address);
+        let head = address.head();
+        let (low, high) = match self.heads.get(head..head + 2) {
+            Some(bounds) => (bounds[0] as usize, bounds[1] as usize),
+            None => (0, self.starts.len()),
+        };
+        let after = low + self.starts[low..high].partition_point(|start| *start <= address);
         let owner = self.owners[after.checked_sub(1)?];
         (owner != NOBODY).then_some(owner as usize)
     }
@@ -85,7 +109,7 @@ struct RangeBuilder<T> {
     open: Vec<(T, u32)>,
 }
 
-impl<T: Successor + Ord + Copy> RangeBuilder<T> {
+impl<T: Number> RangeBuilder<T> {
     fn push(&mut self, first: T, last: T, position: u32) {
         self.close_before(Some(first));
         self.cut(first, position);
@@ -94,7 +118,7 @@ impl<T: Successor + Ord + Copy> RangeBuilder<T> {
 
     fn finish(mut self) -> Ranges<T> {
         self.close_before(None);
-        Ranges { starts: self.starts.into(), owners: self.owners.into() }
+        Ranges::new(self.starts, self.owners)
     }
 
     /// Leaves the prefixes that end before an address, or all of them: what follows each belongs
@@ -119,20 +143,32 @@ impl<T: Successor + Ord + Copy> RangeBuilder<T> {
     }
 }
 
-/// The next number, if there is one.
-trait Successor: Sized {
+/// An address as a number.
+trait Number: Ord + Copy {
+    /// The next address, if there is one.
     fn successor(self) -> Option<Self>;
+
+    /// The first [`HEAD_BITS`] bits.
+    fn head(self) -> usize;
 }
 
-impl Successor for u32 {
+impl Number for u32 {
     fn successor(self) -> Option<Self> {
         self.checked_add(1)
     }
+
+    fn head(self) -> usize {
+        (self >> (u32::BITS - HEAD_BITS)) as usize
+    }
 }
 
-impl Successor for u128 {
+impl Number for u128 {
     fn successor(self) -> Option<Self> {
         self.checked_add(1)
+    }
+
+    fn head(self) -> usize {
+        (self >> (u128::BITS - HEAD_BITS)) as usize
     }
 }
 
@@ -180,6 +216,28 @@ mod tests {
                 prop_assert_eq!(&found, &plain, "{}", address);
                 prop_assert_eq!(index.longest(address).map(|at| list[at].0), plain.first().copied());
             }
+        }
+    }
+
+    #[test]
+    fn a_list_long_enough_for_heads_answers_alike() {
+        // Every other address of a few /16 networks, at both ends and in the middle.
+        let v4 = |bits: u32| Network::host(IpAddr::V4(Ipv4Addr::from_bits(bits)));
+        let mut networks: Vec<Network> = (0..HEADED_RANGES_MIN as u32)
+            .flat_map(|n| [v4(n * 2), v4(0x1234_ff00 + n * 2), v4(u32::MAX - n * 2)])
+            .chain([Network::parse_strict("18.52.0.0/15").unwrap()])
+            .collect();
+        networks.sort_unstable();
+        let list: Vec<(Network, ())> = networks.iter().map(|n| (*n, ())).collect();
+        let index = NetworkIndex::new(&list);
+        assert!(!index.v4.heads.is_empty());
+        let edges = [0, 1, 8191, 8192, 0x1233_ffff, 0x1234_0000, 0x1234_ff00, 0x1234_ff01];
+        let more = [0x1235_0000, 0x1235_1eff, 0x1235_ffff, 0x1236_0000, u32::MAX - 1, u32::MAX];
+        for bits in edges.into_iter().chain(more) {
+            let address = IpAddr::V4(Ipv4Addr::from_bits(bits));
+            let plain = networks.iter().filter(|n| n.contains(address)).max_by_key(|n| n.length());
+            let found = index.longest(address).map(|at| &list[at].0);
+            assert_eq!(found, plain, "{address}");
         }
     }
 }

@@ -13,7 +13,7 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 
-use crate::model::{Action, TriggerKind};
+use crate::model::{Action, Name, TriggerKind};
 
 /// Zones with series of their own, the number of policy zones that BIND allows; hits in further
 /// zones are counted together as [`OTHER`].
@@ -36,7 +36,19 @@ pub struct ZoneHits([[[AtomicU64; MODES.len()]; ACTIONS.len()]; TriggerKind::ALL
 impl ZoneHits {
     /// Counts a hit; `enforced` tells whether it acted or was only observed.
     pub fn add(&self, trigger: TriggerKind, action: &Action, enforced: bool) {
-        let of_action = &self.0[trigger as usize][action_position(action)];
+        self.add_at(trigger, action_position(action), enforced);
+    }
+
+    /// The same with the action's word ([`Action::as_str`]); another word counts as `cname`, the
+    /// one action that can come to something else.
+    pub fn add_word(&self, trigger: TriggerKind, action: &str, enforced: bool) {
+        let cname = action_position(&Action::Redirect(Name::root()));
+        let position = ACTIONS.iter().position(|word| *word == action);
+        self.add_at(trigger, position.unwrap_or(cname), enforced);
+    }
+
+    fn add_at(&self, trigger: TriggerKind, action_position: usize, enforced: bool) {
+        let of_action = &self.0[trigger as usize][action_position];
         of_action[usize::from(!enforced)].fetch_add(1, Ordering::Relaxed);
     }
 
@@ -109,7 +121,6 @@ mod tests {
     use prometheus_client::registry::Registry;
 
     use super::*;
-    use crate::model::Name;
 
     fn lines(hits: &Hits) -> Vec<String> {
         let mut registry = Registry::default();
@@ -126,7 +137,7 @@ mod tests {
         threat.add(TriggerKind::QueryName, &Action::NxDomain, true);
         let garden = Action::Redirect(Name::from_host("garden.example").unwrap());
         threat.add(TriggerKind::NameserverAddress, &garden, false);
-        hits.of("threat").add(TriggerKind::QueryName, &Action::NxDomain, true);
+        hits.of("threat").add_word(TriggerKind::QueryName, "nxdomain", true);
         assert_eq!(
             lines(&hits),
             [

@@ -1,8 +1,10 @@
 //! What the program tells about itself: log, metrics and the bounded stream of query events.
 //!
 //! [`log`] makes the subscriber that the daemon installs, [`metrics`] holds every series in one
-//! registry that is passed in, and [`shard`] and [`hits`] hold the counters of the query path.
+//! registry that is passed in, [`shard`] and [`hits`] hold the counters of the query path, and
+//! [`events`] carries one event for each query to whoever wants to see them.
 
+pub mod events;
 pub mod hits;
 pub mod log;
 pub mod metrics;

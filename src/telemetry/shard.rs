@@ -182,6 +182,11 @@ impl Shard {
         self.losses[loss as usize].fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Counts an answer that the system did not take, of a query that is counted already.
+    pub fn unsent(&self) {
+        self.losses[Loss::SendFailed as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Counts a look into the cache.
     pub fn cache(&self, lookup: CacheLookup) {
         self.cache_lookups[lookup as usize].fetch_add(1, Ordering::Relaxed);

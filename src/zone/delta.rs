@@ -352,16 +352,16 @@ mod tests {
     #[ignore = "measures"]
     #[expect(clippy::disallowed_methods, clippy::print_stderr, reason = "measures")]
     fn measure_deltas_of_two_million_rules() {
-        let zone = |serial, skip: u64| {
+        let version = |serial, skip: u64| {
             let mut rules = Vec::new();
             for index in (0..1_000_000u64).filter(|index| index % 1000 != skip) {
                 let label = index.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 24;
                 let name = format!("{label:x}.com");
                 rules.extend([false, true].map(|below| query(&name, below, Action::NxDomain)));
             }
-            self::zone(serial, &rules)
+            zone(serial, &rules)
         };
-        let (old, new) = (zone(1, 1), zone(2, 2));
+        let (old, new) = (version(1, 1), version(2, 2));
         let start = std::time::Instant::now();
         let delta = Delta::between(&old, &new);
         let (rules, octets) = (delta.len(), delta.size_octets());

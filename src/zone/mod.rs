@@ -5,6 +5,10 @@
 //! different ones, in one list that all point into. So a rule costs about ten octets, and the
 //! whole zone can be mapped from a file ([`octets`]). What a policy zone's operator may choose on
 //! top of its rules stands in [`options`].
+//!
+//! Rules become records and records rules in [`record`] alone; [`file`] reads and writes them as
+//! text, [`wire`] as transfers, which [`tsig`] signs. [`delta`] is what changes between two
+//! versions, [`history`] the last of these changes.
 
 pub mod build;
 pub mod delta;
@@ -14,7 +18,9 @@ pub mod octets;
 pub mod options;
 pub mod record;
 pub mod soa;
+pub mod tsig;
 pub mod walk;
+pub mod wire;
 
 use std::sync::Arc;
 

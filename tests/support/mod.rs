@@ -6,6 +6,9 @@
 
 #![allow(dead_code, reason = "each test file uses its own part of this")]
 
+pub mod instance;
+pub mod world;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, UdpSocket};
 use std::os::unix::net::UnixDatagram;
@@ -141,6 +144,12 @@ impl Daemon {
     /// The process number.
     pub fn id(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Ends the program at once, as a crash or a power cut does.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("the program can be killed");
+        self.child.wait().expect("a child can be waited for");
     }
 
     /// The next line, of either stream, that contains `part`.

@@ -42,7 +42,8 @@ pub fn in_own_network(test: &str) -> bool {
         "ip link set lo up && exec {} --exact {test} --nocapture --include-ignored",
         program.display()
     );
-    let status = Command::new("unshare").args(["--net", "sh", "-c", &inside]).env(INSIDE, test).status();
+    let status =
+        Command::new("unshare").args(["--net", "sh", "-c", &inside]).env(INSIDE, test).status();
     match status {
         Ok(status) if status.success() => {}
         Ok(status) if status.code() == Some(1) && !may_unshare() => {
@@ -80,7 +81,8 @@ enum Role {
 fn serve(socket: &UdpSocket, role: Role) {
     let mut buffer = [0; 4096];
     while let Ok((length, client)) = socket.recv_from(&mut buffer) {
-        let reply = Message::from_vec(&buffer[..length]).ok().and_then(|query| answer(&query, role));
+        let reply =
+            Message::from_vec(&buffer[..length]).ok().and_then(|query| answer(&query, role));
         if let Some(reply) = reply.and_then(|reply| reply.to_vec().ok()) {
             let _ = socket.send_to(&reply, client);
         }
@@ -121,7 +123,8 @@ fn apex(reply: &mut Message, zone: &Name, server: &str, rtype: RecordType) {
 
 fn refer(reply: &mut Message, zone: &Name, server: &str, address: Ipv4Addr) {
     // The server's own name lies in the zone, so that its address may be believed.
-    let server = host(server.split('.').next().unwrap_or("ns")).append_name(zone).expect("short names");
+    let server =
+        host(server.split('.').next().unwrap_or("ns")).append_name(zone).expect("short names");
     reply.add_authority(Record::from_rdata(zone.clone(), TTL, RData::NS(NS(server.clone()))));
     reply.add_additional(Record::from_rdata(server, TTL, RData::A(A(address))));
 }

@@ -1,4 +1,4 @@
-//! Each format as it is published, what is wrong with it in practice, and octets at random.
+//! Tables as their publishers write them.
 
 use std::io::{self, BufReader, Read};
 

@@ -1,4 +1,4 @@
-//! The vectors of SCORING 2.8, the days around them, and the model in floating point.
+//! The vectors of SCORING 2.8, and properties of the ranks.
 
 use super::*;
 use crate::bgp::census::SystemCount;
@@ -13,7 +13,8 @@ const G: Rate = Rate(115_292_150_460_685);
 /// A day's rate relative to g = 1e-4, and the rank it gives without smoothing.
 fn one_day(weight_ppm: u64, announced: u64) -> (f64, i32) {
     let rate = Rate::shrunken(weight_ppm, announced, G, KAPPA[0]);
-    (rate.to_f64() / 1e-4, local_rank(rate.log_ratio_mban(G).unwrap()))
+    let (min, max) = LOCAL_RANK_MBAN;
+    (rate.to_f64() / 1e-4, rate.log_ratio_mban(G).unwrap().clamp(min, max))
 }
 
 fn near(found: f64, expected: f64, places: i32) {

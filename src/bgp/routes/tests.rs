@@ -1,4 +1,4 @@
-//! The table against a plain reading of all prefixes.
+//! The table against a plain search, and damaged octets.
 
 use super::*;
 use crate::bgp::worlds::{self, Plain};
@@ -210,8 +210,8 @@ fn octets_whose_parts_do_not_fit_together_are_refused() {
         RouteTable::from_octets(layout::KIND.join(&sections.each_ref().map(Vec::as_slice)))
     };
     assert!(with(0, &|_| ()).is_ok());
-    type Change<'c> = (usize, &'c dyn Fn(&mut Vec<u8>));
-    let changes: [Change<'_>; 11] = [
+    type Change<'a> = &'a dyn Fn(&mut Vec<u8>);
+    let changes: [(usize, Change<'_>); 11] = [
         (0, &|index| index[0] = 1),
         (0, &|index| index.truncate(8)),
         (0, &|index| index[4 * 65_536] = 1),

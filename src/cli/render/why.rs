@@ -20,6 +20,9 @@ pub fn why(why: &Why) -> String {
     );
     out.push_str(&styled(FAINT, format!("snapshot {}\n", why.snapshot)));
     section(&mut out, "rules that match, in order of precedence", matches(why));
+    if !why.entries.is_empty() {
+        section(&mut out, "entries of the policy", entries(why));
+    }
     section(&mut out, "sources", sources(why));
     if let Some(score) = &why.score {
         out.push_str(&score_section(score));
@@ -52,6 +55,22 @@ fn matches(why: &Why) -> String {
             cell(style, &m.trigger),
             cell(style, &m.action),
             cell(FAINT, &m.reason),
+        ]);
+    }
+    columns.lines(2)
+}
+
+fn entries(why: &Why) -> String {
+    let mut columns = Columns::default();
+    for entry in &why.entries {
+        let until = entry.until.map(|at| format!("until {}", crate::model::Timestamp(at)));
+        columns.row([
+            cell(STRONG, &entry.list),
+            plain(&entry.place),
+            plain(entry.reason.as_deref().map_or(String::new(), harmless)),
+            cell(FAINT, entry.owner.as_deref().map_or(String::new(), harmless)),
+            cell(FAINT, until.unwrap_or_default()),
+            cell(FAINT, entry.groups.join(", ")),
         ]);
     }
     columns.lines(2)

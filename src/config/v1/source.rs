@@ -315,9 +315,9 @@ mod tests {
             let on = sources.iter().filter(|s| s.off(licence).is_none());
             on.map(|s| s.id().as_str()).collect::<Vec<_>>().join(" ")
         };
-        let anyone = "certpl phishing_database hagezi_tif spamhaus_drop spamhaus_asndrop ipsum3";
+        let anyone = "majestic crux public_suffixes certpl phishing_database hagezi_tif spamhaus_drop spamhaus_asndrop ipsum3";
         assert_eq!(ids(LicenceMode::Commercial), anyone);
-        let more = "openphish urlhaus threatfox feodo et_compromised";
+        let more = "tranco openphish urlhaus threatfox feodo et_compromised";
         assert_eq!(ids(LicenceMode::Personal), format!("{anyone} {more}"));
     }
 
@@ -348,8 +348,9 @@ mod tests {
         let (sources, found) = read(&format!("{MINIMAL}format = 'domains'\n"));
         assert_eq!(found, "");
         let source = &sources[0];
-        assert_eq!((&source.trust, source.category), (&Trust::Scored, Category::Suspicious));
-        assert_eq!((source.interval_seconds, source.mode), (86_400, Mode::Enforce));
+        let settings = &source.settings;
+        assert_eq!((&settings.trust, settings.category), (&Trust::Scored, Category::Suspicious));
+        assert_eq!((settings.interval_seconds, source.mode), (86_400, Mode::Enforce));
         assert_eq!(source.place.to_string(), "s.toml:1:1");
     }
 
@@ -380,7 +381,7 @@ mod tests {
                 "format = 'hosts'\ncsv = { subject = 1 }",
                 "error: unknown key `csv` in `[[source]]`\n  --> s.toml:5:1\n\
                  hint: known here are `id`, `url`, `format`, `member`, `trust`, `category`, \
-                 `interval`, `size_max`, `terms`, `mode` and `ref`",
+                 `interval`, `size_max`, `terms`, `mode`, `ref` and `weighs_as`",
             ),
             (
                 "format = 'hosts'\ntrust = 'category:'",
@@ -396,7 +397,7 @@ mod tests {
                 "format = 'hosts'\nterms = 'any'\ncontract_held = true",
                 "error: unknown key `contract_held` in `[[source]]`\n  --> s.toml:6:1\n\
                  hint: known here are `id`, `url`, `format`, `member`, `trust`, `category`, \
-                 `interval`, `size_max`, `terms`, `mode` and `ref`",
+                 `interval`, `size_max`, `terms`, `mode`, `ref` and `weighs_as`",
             ),
         ] {
             assert_eq!(read(&format!("{MINIMAL}{line}\n")).1, finding, "{line}");
@@ -424,10 +425,11 @@ mod tests {
             location("ftp://a.example/"),
             "error: a source cannot be called `A`\n  --> s.toml:2:6\n\
              hint: 1 to 64 small letters, digits, underscores and hyphens\n\
-             error: `ftp://a.example/` is no place to fetch from\n  --> s.toml:3:7\n\
+             error: `ftp://a.example/` is no place to fetch from: not an https://, http:// or file:/// URL, \
+             nor an absolute path\n  --> s.toml:3:7\n\
              hint: `https://…`, `http://…`, `file:///…` or an absolute path"
         );
-        assert!(location("https://a b/").contains("is not a valid URL"));
+        assert!(location("https://a b/").contains("not a valid URL"));
         assert!(!location("/var/lib/list.txt").contains("s.toml:3"));
     }
     #[test]

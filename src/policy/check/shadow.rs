@@ -2,6 +2,7 @@
 //! they do.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 
 use crate::diagnostic::Diagnostic;
 use crate::model::{NameRef, Network, Timestamp};
@@ -73,20 +74,49 @@ fn number(at: usize) -> u32 {
 
 /// Everything in force, by name and by network.
 struct Index<'p> {
-    names: HashMap<NameRef<'p>, Vec<Position>>,
-    networks: HashMap<Network, Vec<Position>>,
+    names: Chains<NameRef<'p>>,
+    networks: Chains<Network>,
+}
+
+/// Positions by key, several for a key in ascending order. A list has a million names, most of
+/// them once, so a key has no allocation of its own.
+struct Chains<K> {
+    heads: HashMap<K, u32, foldhash::fast::RandomState>,
+    links: Vec<(Position, Option<u32>)>,
+}
+
+impl<K: Eq + Hash> Chains<K> {
+    fn new() -> Self {
+        Self { heads: HashMap::default(), links: Vec::new() }
+    }
+
+    /// Puts a position before all others of the key.
+    fn push(&mut self, key: K, position: Position) {
+        let link = number(self.links.len());
+        let next = self.heads.insert(key, link);
+        self.links.push((position, next));
+    }
+
+    fn get(&self, key: &K) -> impl Iterator<Item = &Position> {
+        let link = |at: &u32| self.links.get(*at as usize);
+        std::iter::successors(self.heads.get(key).and_then(link), move |(_, next)| {
+            next.as_ref().and_then(link)
+        })
+        .map(|(position, _)| position)
+    }
 }
 
 impl<'p> Index<'p> {
     fn new(policy: &'p Policy, now: Timestamp) -> Self {
-        let mut index = Self { names: HashMap::new(), networks: HashMap::new() };
-        for (at, entry) in policy.entries.iter().enumerate().filter(|(_, e)| e.in_force(now)) {
-            for (which, subject) in entry.subjects.iter().enumerate() {
-                let positions = match &subject.target {
-                    Target::Name(name, _) => index.names.entry(name.as_ref()).or_default(),
-                    Target::Network(network) => index.networks.entry(*network).or_default(),
-                };
-                positions.push((number(at), number(which)));
+        let mut index = Self { names: Chains::new(), networks: Chains::new() };
+        for (at, entry) in policy.entries.iter().enumerate().rev().filter(|(_, e)| e.in_force(now))
+        {
+            for (which, subject) in entry.subjects.iter().enumerate().rev() {
+                let position = (number(at), number(which));
+                match &subject.target {
+                    Target::Name(name, _) => index.names.push(name.as_ref(), position),
+                    Target::Network(network) => index.networks.push(*network, position),
+                }
             }
         }
         index
@@ -111,13 +141,13 @@ impl<'p> Index<'p> {
                 .then_some((by, cover))
         };
         match &subject.target {
-            Target::Name(name, _) => name.as_ref().ancestors().find_map(|ancestor| {
-                let positions = self.names.get(&ancestor)?;
-                positions.iter().find_map(shadows)
-            }),
+            Target::Name(name, _) => name
+                .as_ref()
+                .ancestors()
+                .find_map(|ancestor| self.names.get(&ancestor).find_map(shadows)),
             Target::Network(network) => (0..=network.length()).find_map(|length| {
                 let wider = Network::new(network.address(), length)?;
-                self.networks.get(&wider)?.iter().find_map(shadows)
+                self.networks.get(&wider).find_map(shadows)
             }),
         }
     }

@@ -206,10 +206,13 @@ mod tests {
     use std::time::Duration;
     use tokio::time::{advance, sleep};
 
-    /// Gives prepared answers in turn, each after a while.
+    /// Milliseconds until it is given, and the answer.
+    type Prepared = (u64, Result<Arc<Resolution>, UpstreamError>);
+
+    /// Gives prepared answers in turn.
     #[derive(Default)]
     struct Script {
-        answers: Mutex<VecDeque<(u64, Result<Arc<Resolution>, UpstreamError>)>>,
+        answers: Mutex<VecDeque<Prepared>>,
         asked: AtomicU64,
     }
 
@@ -226,8 +229,6 @@ mod tests {
             answer
         }
     }
-
-    type Prepared = (u64, Result<Arc<Resolution>, UpstreamError>);
 
     fn caching(answers: impl IntoIterator<Item = Prepared>) -> (Arc<CachingUpstream>, Arc<Script>) {
         let script = Arc::new(Script {

@@ -1,10 +1,10 @@
 //! Answers from the rest of the world: recursion from the roots, forwarders, and both for parts of
 //! the name space. The only module that uses hickory-resolver.
 //!
-//! A question passes [`flight`] (bounds, one resolution for identical questions), then [`route`]
-//! (whose name is it), then an engine: [`recurse`], [`forward`], [`stub`] or [`local`]. The engines
-//! give pieces; [`assemble`] makes a [`Resolution`] of them, with the facts that policy needs, of
-//! which the nameservers come from [`delegations`], where the [`tap`] or the [`walk`] noted them.
+//! A question passes `flight` (bounds, one resolution for identical questions), then `route`
+//! (whose name is it), then an engine: `recurse`, `forward` or `stub`. The engines
+//! give pieces; `assemble` makes a [`Resolution`] of them, with the facts that policy needs, of
+//! which the nameservers come from `delegations`, where the `tap` or the `walk` noted them.
 //! Nothing here filters, and nothing here is the clients' cache.
 
 mod assemble;
@@ -13,7 +13,6 @@ mod delegations;
 mod flight;
 mod forward;
 mod health;
-mod local;
 mod recurse;
 mod roots;
 mod route;
@@ -39,7 +38,6 @@ use crate::ports::{Question, Resolution, Upstream, UpstreamError};
 use delegations::Delegations;
 use flight::Flights;
 use forward::Forwarding;
-use local::Local;
 use recurse::Recursion;
 use route::{Engine, Route, Router, Way};
 use stub::Stub;
@@ -49,10 +47,6 @@ pub use forward::ForwardSettings;
 pub use recurse::{RecursionSettings, Validation, host_has_ipv6};
 pub use server::{CertificateRoots, ServerSettings, Transport};
 
-/// What hickory's crates may log: below `error` they tell of every query, and every probe for a
-/// zone cut that finds none is a warning to them. In the form of tracing's `EnvFilter`.
-pub const LOG_FILTER: &str = "hickory_resolver=error,hickory_net=error,hickory_proto=error";
-
 /// Where answers come from.
 #[derive(Debug, Clone)]
 pub struct UpstreamSettings {
@@ -60,9 +54,6 @@ pub struct UpstreamSettings {
     pub default: DefaultRoute,
     /// Parts of the name space that are answered by servers of their own.
     pub zones: Vec<ZoneRoute>,
-    /// Whether names that mean nothing outside (private reverse zones, `localhost`, `onion`) are
-    /// answered here. Those at or below one of `zones` never are.
-    pub local_zones: bool,
     /// How much at once, and how long.
     pub bounds: Bounds,
     /// Octets for delegations and aliases.
@@ -75,7 +66,6 @@ impl UpstreamSettings {
         Self {
             default,
             zones: Vec::new(),
-            local_zones: true,
             bounds: Bounds::default(),
             delegations_bytes_max: 32 << 20,
         }
@@ -158,7 +148,7 @@ impl UpstreamResolver {
             DefaultRoute::Recurse(of) => of.roots.as_deref(),
             DefaultRoute::Forward(_) => None,
         };
-        let root = roots::cut(given_roots);
+        let root = roots::servers(given_roots);
         let table = Arc::new(Delegations::new(settings.delegations_bytes_max, root));
         let default = match settings.default {
             DefaultRoute::Recurse(of) => Route {
@@ -171,9 +161,6 @@ impl UpstreamResolver {
         };
         let mut router = Router::new(default, table, epoch);
         add_zones(&mut router, settings.zones, epoch)?;
-        if settings.local_zones {
-            add_local_zones(&mut router);
-        }
         Ok(Self { router: Arc::new(router), flights: Flights::new(settings.bounds) })
     }
 
@@ -192,6 +179,11 @@ impl UpstreamResolver {
     /// Resolutions under way now.
     pub fn in_flight(&self) -> usize {
         self.flights.count()
+    }
+
+    /// Octets that delegations and aliases take, by our own account.
+    pub fn delegations_bytes(&self) -> u64 {
+        self.router.table_bytes()
     }
 }
 
@@ -228,15 +220,6 @@ fn add_zones(
     Ok(())
 }
 
-/// Who routes a zone wants its names asked for, those that mean nothing outside included.
-fn add_local_zones(router: &mut Router) {
-    let free: Vec<Name> = local::zones().into_iter().filter(|zone| !router.covers(zone)).collect();
-    for zone in free {
-        let engine = Arc::new(Local::new(zone.clone()));
-        router.add(zone, Route { engine, way: Way::Unknown });
-    }
-}
-
 /// One question on its way inside this folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Ask {
@@ -258,5 +241,212 @@ impl Ask {
             checking_disabled: question.checking_disabled,
             depth: 0,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::testing::{Loopback, Mapped, SignedZone, internet, parsed, zone};
+    use super::*;
+    use crate::model::AnswerStep;
+    use crate::ports::{ExtendedError, Security};
+
+    fn recursion(validation: Validation) -> UpstreamSettings {
+        UpstreamSettings::new(DefaultRoute::Recurse(RecursionSettings {
+            roots: Some(vec!["192.0.2.1".parse().unwrap()]),
+            validation,
+            deny_servers: Some(Vec::new()),
+            ..RecursionSettings::default()
+        }))
+    }
+
+    fn forward_to(server: &Loopback) -> ForwardSettings {
+        ForwardSettings { servers: vec![server.udp()], ..ForwardSettings::default() }
+    }
+
+    async fn ask(
+        upstream: &UpstreamResolver,
+        name: &str,
+    ) -> Result<Arc<Resolution>, UpstreamError> {
+        upstream.resolve(&Question::plain(parsed(name), 1), None).await
+    }
+
+    fn chain(resolution: &Resolution) -> Vec<String> {
+        resolution.facts.steps[1..].iter().map(|step| step.name.to_string()).collect()
+    }
+
+    fn zones(resolution: &Resolution) -> Vec<Vec<String>> {
+        let of = |step: &AnswerStep| {
+            step.nameservers.iter().map(|cut| cut[0].zone.to_string()).collect()
+        };
+        resolution.facts.steps.iter().map(of).collect()
+    }
+
+    #[tokio::test]
+    async fn recursion_over_real_sockets_goes_from_the_root_to_the_leaf() {
+        let soa = |of: &str| format!("{of} 300 IN SOA ns. h. 1 2 3 4 60\n");
+        let lines = "com. 300 IN NS ns.com.\nns.com. 300 IN A 192.0.2.2";
+        let root = Loopback::new(zone(".", &(soa(".") + lines))).await;
+        let lines = "example.com. 300 IN NS ns.example.com.\nns.example.com. 300 IN A 192.0.2.3";
+        let com = Loopback::new(zone("com.", &(soa("com.") + lines))).await;
+        let many: String =
+            (0..200).map(|n| format!("big.example.com. 60 A 10.0.0.{n}\n")).collect();
+        let lines = soa("example.com.")
+            + "www.example.com. 60 IN CNAME gone.example.com.
+               ns.example.com. 300 IN A 192.0.2.3
+               "
+            + &many;
+        let answer = zone("example.com.", &lines);
+        let leaf = Loopback::by_transport(move |query, is_udp| {
+            let mut answer = answer(query)?;
+            if is_udp && answer.answers.len() > 20 {
+                answer.metadata.truncation = true;
+                answer.answers.clear();
+            }
+            Some(answer)
+        })
+        .await;
+        let network =
+            Mapped::new(&[("192.0.2.1", &root), ("192.0.2.2", &com), ("192.0.2.3", &leaf)]);
+        let settings = recursion(Validation::Off);
+        let upstream = UpstreamResolver::with_provider(settings, network).unwrap();
+        let gone = ask(&upstream, "www.example.com").await.unwrap();
+        assert_eq!((gone.rcode, gone.ttl_seconds, gone.is_negative), (3, 60, true));
+        assert_eq!(chain(&gone), ["gone.example.com"]);
+        assert_eq!(zones(&gone), [[".", "com", "example.com"], [".", "com", "example.com"]]);
+        let big = ask(&upstream, "big.example.com").await.unwrap();
+        assert_eq!(big.facts.steps[0].addresses.len(), 200);
+        assert!(leaf.asked().iter().any(|q| q.starts_with("tcp big.example.com.")));
+        assert!(root.asked().iter().all(|q| q.ends_with(" com. NS")), "{:?}", root.asked());
+        assert!(upstream.delegations_bytes() > 0);
+    }
+
+    #[tokio::test]
+    async fn zones_with_servers_of_their_own_are_part_of_one_name_space() {
+        let stub = Loopback::new(zone(
+            "corp.example.",
+            "corp.example. 60 IN SOA ns. h. 1 2 3 4 5
+             www.corp.example. 60 IN CNAME www.example.com.
+             host.corp.example. 60 IN A 10.1.2.3",
+        ))
+        .await;
+        let mut settings = recursion(Validation::Off);
+        settings.zones.push(ZoneRoute {
+            zone: parsed("corp.example"),
+            kind: ZoneKind::Stub,
+            servers: forward_to(&stub),
+        });
+        let upstream = UpstreamResolver::with_provider(settings, internet()).unwrap();
+        let host = ask(&upstream, "host.corp.example").await.unwrap();
+        assert_eq!(zones(&host), [Vec::<String>::new()]);
+        let www = ask(&upstream, "www.corp.example").await.unwrap();
+        assert_eq!(chain(&www), ["www.example.com"]);
+        assert_eq!(www.facts.steps[1].addresses.len(), 1);
+        assert_eq!(zones(&www), [vec![], vec![".".to_owned(), "com".into(), "example.com".into()]]);
+        assert_eq!(stub.asked().len(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_zone_cannot_be_there_twice() {
+        let server = Loopback::closed().await;
+        let mut settings = recursion(Validation::Off);
+        let (zone, kind) = (parsed("corp.example"), ZoneKind::Stub);
+        settings.zones = vec![ZoneRoute { zone, kind, servers: forward_to(&server) }; 2];
+        let error = UpstreamResolver::new(settings).err();
+        assert_eq!(error, Some(SettingsError::ZoneTwice(parsed("corp.example"))));
+    }
+
+    const SIGNED: &str = ". 300 IN SOA ns. h. 1 2 3 4 60
+        . 300 IN NS ns.
+        ns. 300 IN A 192.0.2.1
+        www. 60 IN A 198.51.100.7
+        alias. 60 IN CNAME www.
+        lost. 60 IN CNAME gone.
+        blank. 60 IN CNAME text.
+        text. 60 IN TXT here
+        com. 300 IN NS ns.com.
+        ns.com. 300 IN A 192.0.2.2";
+
+    fn signed(tamper: fn(&mut hickory_proto::op::Message)) -> UpstreamResolver {
+        let root = SignedZone::new(".", SIGNED);
+        let settings = recursion(Validation::On { anchors: Some(root.anchor()) });
+        let network = internet().with("192.0.2.1", move |query| {
+            let mut answer = root.answer(query)?;
+            tamper(&mut answer);
+            Some(answer)
+        });
+        UpstreamResolver::with_provider(settings, network).unwrap()
+    }
+
+    #[tokio::test]
+    async fn signed_answers_are_secure_also_through_aliases_and_where_there_is_nothing() {
+        let upstream = signed(|_| {});
+        for (name, rcode, answers, security) in [
+            ("www", 0, 1, Security::Secure),
+            ("alias", 0, 2, Security::Secure),
+            ("nobody", 3, 0, Security::Secure),
+            ("text", 0, 0, Security::Secure),
+            ("lost", 3, 1, Security::Secure),
+            ("blank", 0, 1, Security::Secure),
+            ("www.example.com", 0, 1, Security::Insecure),
+            ("nobody.example.com", 3, 0, Security::Insecure),
+        ] {
+            let found = ask(&upstream, name).await.unwrap_or_else(|e| panic!("{name}: {e}"));
+            let shown = (found.rcode, found.sections.answer_count(), found.security);
+            assert_eq!(shown, (rcode, answers, security), "{name}");
+        }
+    }
+
+    #[tokio::test]
+    async fn dnssec_records_come_with_do_only() {
+        let upstream = signed(|_| {});
+        for (name, with_do, without) in [("lost", (2, 4), (1, 1)), ("www", (2, 0), (1, 0))] {
+            for (dnssec_ok, expected) in [(true, with_do), (false, without)] {
+                let question = Question { dnssec_ok, ..Question::plain(parsed(name), 1) };
+                let sections = upstream.resolve(&question, None).await.unwrap().sections.clone();
+                let kinds = |records: Vec<crate::ports::Record>| -> Vec<u16> {
+                    records.iter().map(|r| r.rtype).collect()
+                };
+                let shown = (sections.answer_count(), sections.authority_count());
+                let (answers, authorities) =
+                    (kinds(sections.answers()), kinds(sections.authorities()));
+                assert!(shown >= expected, "{name} {dnssec_ok}: {answers:?} {authorities:?}");
+                let has_dnssec = answers.iter().chain(&authorities).any(|&k| k == 46 || k == 47);
+                assert_eq!(has_dnssec, dnssec_ok, "{name}: {answers:?} {authorities:?}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_tampered_answer_is_a_failure_unless_checking_is_disabled() {
+        let upstream = signed(|answer| {
+            let forged = "198.51.100.66".parse::<std::net::Ipv4Addr>().unwrap();
+            for record in &mut answer.answers {
+                if let hickory_proto::rr::RData::A(address) = &mut record.data {
+                    address.0 = forged;
+                }
+            }
+        });
+        for name in ["www", "alias"] {
+            let error = ask(&upstream, name).await.unwrap_err();
+            assert!(
+                matches!(&error, UpstreamError::Bogus(of) if of.code == ExtendedError::DNSSEC_BOGUS)
+            );
+            let question = Question { checking_disabled: true, ..Question::plain(parsed(name), 1) };
+            let found = upstream.resolve(&question, None).await.unwrap();
+            assert_eq!(found.security, Security::Bogus, "{name}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_denial_without_proof_is_a_failure_unless_checking_is_disabled() {
+        let upstream = signed(|answer| {
+            answer.authorities.retain(|r| r.record_type() != hickory_proto::rr::RecordType::NSEC);
+        });
+        let error = ask(&upstream, "nobody").await.unwrap_err();
+        assert!(matches!(error, UpstreamError::Bogus(_)));
+        let question = Question { checking_disabled: true, ..Question::plain(parsed("nobody"), 1) };
+        let found = upstream.resolve(&question, None).await.unwrap();
+        assert_eq!((found.rcode, found.security), (3, Security::Bogus));
     }
 }

@@ -3,8 +3,10 @@
 //! [`Network`] is without sockets; [`loopback`] has servers on real ones.
 
 mod loopback;
+mod signed;
 
-pub(super) use loopback::{Authority, Loopback};
+pub(super) use loopback::{Authority, Loopback, Mapped};
+pub(super) use signed::SignedZone;
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -173,7 +175,9 @@ fn answer_from_zone(origin: &rr::Name, records: &[rr::Record], query: &Message) 
         let is_glue = |r: &&rr::Record| r.data.ip_addr().is_some() && targets.contains(&&r.name);
         records.iter().filter(is_glue).cloned().collect()
     };
-    if let Some(cut) = records.iter().find(is_cut).map(|r| &r.name) {
+    // The parent answers for the DS of a delegation (RFC 4035 section 3.1.4.1).
+    let is_referral = |cut: &&rr::Name| kind != RecordType::DS || *cut != asked;
+    if let Some(cut) = records.iter().find(is_cut).map(|r| &r.name).filter(is_referral) {
         let of_cut = |r: &&rr::Record| r.record_type() == RecordType::NS && r.name == *cut;
         answer.authorities = records.iter().filter(of_cut).cloned().collect();
         answer.additionals = with_glue(&answer.authorities);
@@ -294,6 +298,8 @@ pub(super) fn either(
 #[derive(Default)]
 pub(super) struct Script {
     items: Vec<Item>,
+    /// Whether all else it knows comes with every answer.
+    is_talkative: bool,
     pub asked: Mutex<Vec<String>>,
 }
 
@@ -301,16 +307,24 @@ impl Script {
     pub fn new(lines: &str) -> Self {
         Self { items: items(lines), ..Self::default() }
     }
+
+    pub fn talkative(lines: &str) -> Self {
+        Self { is_talkative: true, ..Self::new(lines) }
+    }
 }
 
 #[async_trait::async_trait]
 impl Engine for Script {
     async fn ask(&self, ask: &Ask, _: &Router) -> Result<Outcome, UpstreamError> {
         self.asked.lock().push(format!("{} {}", ask.name, RecordType::from(ask.rtype)));
-        let here = |item: &&Item| {
-            item.owner == ask.name && (item.record.rtype == ask.rtype || item.record.rtype == 5)
-        };
-        let answers: Vec<Item> = self.items.iter().filter(here).cloned().collect();
+        let fits =
+            |item: &&Item| item.record.rtype == ask.rtype || item.record.rtype == rtype::CNAME;
+        let here = |item: &&Item| item.owner == ask.name && fits(item);
+        let mut answers: Vec<Item> = self.items.iter().filter(here).cloned().collect();
+        if self.is_talkative && !answers.is_empty() {
+            let elsewhere = |item: &&Item| item.owner != ask.name && fits(item);
+            answers.extend(self.items.iter().filter(elsewhere).cloned());
+        }
         let is_known =
             self.items.iter().any(|item| item.owner.as_ref().is_at_or_below(ask.name.as_ref()));
         Ok(Outcome {
@@ -322,6 +336,16 @@ impl Engine for Script {
             answers,
             ..Outcome::default()
         })
+    }
+}
+
+/// The same script, for the router and for the test.
+pub(super) struct Shared(pub Arc<Script>);
+
+#[async_trait::async_trait]
+impl Engine for Shared {
+    async fn ask(&self, ask: &Ask, router: &Router) -> Result<Outcome, UpstreamError> {
+        self.0.ask(ask, router).await
     }
 }
 
@@ -337,7 +361,7 @@ impl Router {
     }
 
     pub fn to(engine: impl Engine + 'static, way: Way) -> Self {
-        let table = Arc::new(Delegations::new(1 << 20, roots::cut(None)));
+        let table = Arc::new(Delegations::new(1 << 20, roots::servers(None)));
         Self::new(Route { engine: Arc::new(engine), way }, table, Instant::now())
     }
 }

@@ -1,7 +1,8 @@
 //! Popularity lists: a name a line, with its rank or tier where the list gives one.
 //!
-//! `1,google.com` (Tranco, Umbrella), `google.com<tab>200` and `google.com,100k` (tiers, of which
-//! the bound counts), or the name alone, whose tier is then that of the whole list.
+//! `1,google.com` (Tranco, Umbrella), `1,1,google.com,com,…` (Majestic), `https://www.a.com,1000`
+//! (CrUX), `google.com<tab>200` and `google.com,100k` (tiers, of which the bound counts), or the name
+//! alone, whose tier is then that of the whole list.
 
 use super::Entry;
 use super::Reason;
@@ -22,15 +23,14 @@ pub(super) fn line(layout: RankLayout, text: &str, tally: &mut Tally<'_>) {
         return tally.comment(comment);
     }
     let text = without_comment(text);
-    let mut fields =
-        text.split([',', '\t', ' ', ';']).map(|f| f.trim_matches('"')).filter(|f| !f.is_empty());
-    let (first, second) = (fields.next().unwrap_or_default(), fields.next());
-    let (host, rank) = match (rank(first), second) {
-        (Some(rank), Some(host)) => (host, Some(rank)),
-        (_, Some(second)) => (first, self::rank(second)),
-        (_, None) => (first, layout.tier),
+    let fields = || text.split([',', '\t', ' ', ';']).map(|field| field.trim_matches('"'));
+    let given = fields().find_map(rank);
+    let Some(rank) = given.or(layout.tier) else {
+        return tally.reject(text, Reason::RankMissing);
     };
-    let Some(rank) = rank else { return tally.reject(text, Reason::RankMissing) };
+    // The name is the first field with a dot in it; a lone word is none.
+    let host = fields().find(|field| field.contains('.')).unwrap_or(text);
+    let host = host.split_once("://").map_or(host, |(_, host)| host);
     match host_name(host, tally.limits) {
         Ok(name) => {
             let entry = Entry::of(Indicator::Domain(name));
@@ -74,6 +74,10 @@ mod tests {
             ranks(None, "0-0c.com\t100k\ngoogle.com\t200\n\"b.com\",1m\n"),
             named(&[("0-0c.com", 100_000), ("google.com", 200), ("b.com", 1_000_000)])
         );
+        assert_eq!(
+            ranks(None, "7,3,c.com,com,1,2\nhttps://www.d.com,1000\n"),
+            named(&[("c.com", 7), ("www.d.com", 1_000)])
+        );
         assert_eq!(ranks(Some(10_000), "10086.cn\n# end\n"), named(&[("10086.cn", 10_000)]));
     }
 
@@ -81,11 +85,11 @@ mod tests {
     fn a_line_without_a_rank_is_rejected() {
         let format = Format::Ranks(RankLayout { tier: None });
         assert_eq!(
-            rejects(&format, "a.com\nb.com,x\n1,not a name\n0,c.com\n"),
+            rejects(&format, "a.com\nb.com,x\n1,nodot\n0,c.com\n"),
             [
                 "1: no rank, and the list has no tier",
                 "2: no rank, and the list has no tier",
-                "3: the name has a single label",
+                "3: the character ',' cannot stand in a host name",
                 "4: no rank, and the list has no tier",
             ]
         );

@@ -276,7 +276,8 @@ mod tests {
     }
 
     #[test]
-    fn a_quoted_value_belongs_to_its_key() {
+    fn a_quoted_value_belongs_to_its_key_and_may_hold_quotes() {
+        assert_eq!(lines("a \"b \\\" ( c\" d\ne", 99), ["1: a|b \\\" ( c|d", "2: e"]);
         assert_eq!(lines("a alpn=\"h2 h3\" x\n\"\" y", 99), ["1: a|alpn=\"h2 h3\"|x", "2: |y"]);
     }
 }

@@ -610,16 +610,18 @@ fn any_rule() -> impl Strategy<Value = Rule> {
         },
     );
     let text = proptest::collection::vec(any::<u8>(), 0..9);
-    let sets = (text, proptest::collection::btree_set(any::<[u8; 4]>(), 0..3), 0u32..99).prop_map(
-        |(text, addresses, ttl)| {
+    let addresses = proptest::collection::btree_set(any::<[u8; 4]>(), 0..3);
+    let sets =
+        (text, addresses, any_plain_name(), 0u32..99).prop_map(|(text, addresses, target, ttl)| {
             let addresses: Vec<Box<[u8]>> = addresses.iter().map(|a| a[..].into()).collect();
             let text = [&[text.len() as u8][..], &text].concat();
+            let srv = [&[0, 1, 0, 2, 0, 3][..], &target.as_ref().to_wire()].concat();
             let a = RrSet { rtype: rdata::A, ttl: 60, rdata: addresses };
             let txt = RrSet { rtype: rdata::TXT, ttl, rdata: vec![text.into()] };
-            let sets = [a, txt].into_iter().filter(|set| !set.rdata.is_empty());
+            let srv = RrSet { rtype: 33, ttl, rdata: vec![srv.into()] };
+            let sets = [a, txt, srv].into_iter().filter(|set| !set.rdata.is_empty());
             Action::Data(sets.collect())
-        },
-    );
+        });
     let action = prop_oneof![
         Just(Action::NxDomain),
         Just(Action::NoData),

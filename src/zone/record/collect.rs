@@ -356,6 +356,23 @@ mod tests {
     }
 
     #[test]
+    fn a_clash_names_the_places_of_both_records() {
+        let mut collector = Collector::new(name("rpz.test"));
+        for (place, owner, target) in
+            [(1, "c", "."), (5, "*.c", "."), (9, "*.c", "*"), (12, "d", "."), (13, "*.d", ".")]
+        {
+            let record = cname(&format!("{owner}.rpz.test"), target);
+            collector.push(record.as_ref(), Op::Add, place).unwrap();
+        }
+        let last = cname("*.d.rpz.test", "*");
+        collector.push(last.as_ref(), Op::Add, 20).unwrap();
+        let mut places = Vec::new();
+        let mut report = |clash: Clash| places.push((clash.kept, clash.dropped));
+        collector.finish(Soa::ours(Serial(1)), 7, None, &mut report).unwrap();
+        assert_eq!(places, [(5, 9), (13, 20)]);
+    }
+
+    #[test]
     fn an_alias_for_the_triggers_own_name_means_passthru() {
         let (zone, _) = collect(
             &[

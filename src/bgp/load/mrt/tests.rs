@@ -1,4 +1,4 @@
-//! Dumps made octet by octet, cut and damaged.
+//! MRT files made by hand, whole and broken.
 
 use super::*;
 use crate::bgp::load::tests::{shown, shown_within};

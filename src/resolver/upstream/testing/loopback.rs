@@ -1,11 +1,16 @@
 //! Name servers on loopback sockets: UDP, TCP, TLS and HTTPS.
 
+use std::collections::HashMap;
 use std::convert::Infallible;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use hickory_net::NetError;
+use hickory_net::runtime::TokioRuntimeProvider;
 use hickory_proto::op::Message;
+use hickory_resolver::config::ConnectionConfig;
+use hickory_resolver::{ConnectionProvider, PoolContext};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::service::service_fn;
@@ -59,8 +64,8 @@ impl Loopback {
         Self::start(Arc::new(answer), usize::MAX).await
     }
 
-    /// Closes each TCP connection after some answers.
-    pub async fn tcp_closing_after(
+    /// Answers some questions on each TCP connection, and closes it when it has read the next.
+    pub async fn tcp_hanging_up_after(
         answers: usize,
         answer: impl Fn(&Message) -> Option<Message> + Send + Sync + 'static,
     ) -> Self {
@@ -215,10 +220,11 @@ async fn serve_stream<S: AsyncRead + AsyncWrite + Unpin>(
     shared: Arc<Shared>,
     transport: &str,
 ) {
-    for _ in 0..shared.answers_per_connection {
+    for answered in 0.. {
         let Ok(length) = connection.read_u16().await else { return };
         let mut query = vec![0; usize::from(length)];
-        if connection.read_exact(&mut query).await.is_err() {
+        let is_read = connection.read_exact(&mut query).await.is_ok();
+        if !is_read || answered == shared.answers_per_connection {
             return;
         }
         let Some(answer) = shared.respond(&query, transport) else { continue };
@@ -246,6 +252,42 @@ async fn reply(
         None => http::Response::builder().status(404).body(Full::default()),
     };
     Ok(response.unwrap())
+}
+
+/// Connects to loopback servers instead of the addresses of a made-up internet.
+#[derive(Clone)]
+pub(in super::super) struct Mapped {
+    servers: HashMap<IpAddr, SocketAddr>,
+    inner: TokioRuntimeProvider,
+}
+
+impl Mapped {
+    pub fn new(servers: &[(&str, &Loopback)]) -> Self {
+        let servers = servers.iter().map(|(from, to)| (from.parse().unwrap(), to.address()));
+        Self { servers: servers.collect(), inner: TokioRuntimeProvider::new() }
+    }
+}
+
+impl ConnectionProvider for Mapped {
+    type Conn = <TokioRuntimeProvider as ConnectionProvider>::Conn;
+    type FutureConn = <TokioRuntimeProvider as ConnectionProvider>::FutureConn;
+    type RuntimeProvider = TokioRuntimeProvider;
+
+    fn new_connection(
+        &self,
+        address: IpAddr,
+        config: &ConnectionConfig,
+        context: &PoolContext,
+    ) -> Result<Self::FutureConn, NetError> {
+        let to = self.servers.get(&address).ok_or(NetError::NoConnections)?;
+        let mut config = config.clone();
+        config.port = to.port();
+        self.inner.new_connection(to.ip(), &config, context)
+    }
+
+    fn runtime_provider(&self) -> &TokioRuntimeProvider {
+        &self.inner
+    }
 }
 
 /// Signs one certificate.

@@ -1,0 +1,523 @@
+//! From a question to a reply, as far as what is known goes.
+//!
+//! [`Flow::attempt`] is the one way an answer is made. It never waits: where it needs to know what
+//! the world says to a question, it says so, and is made again from the start once that is known.
+//! So the thread that answers from memory and the task that waits for the upstream run the same
+//! code, and policy is decided in one go with all facts.
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt::{self, Write as _};
+
+use super::cache::{Answer, QuestionRef};
+use super::handler::{Client, InForce, ZoneInForce};
+use super::message::{Request, rcode, rtype};
+use super::reply::{Body, Envelope, Reply, SoaPlace, SoaRecord};
+use super::rewrite::{self, Lead};
+use super::special::{self, SpecialAnswer, SpecialZones};
+use crate::model::{AnswerFacts, Name, NameRef, RrSet};
+use crate::ports::{ExtendedError, Question, Record, Sections, Security, Ttl, UpstreamError};
+use crate::snapshot::{self, Hit, Matched, Response, Step};
+use crate::telemetry::events::PolicyHit;
+use crate::telemetry::{CacheLookup, Outcome, Transport};
+
+/// Not Authoritative (RFC 8914 section 4.21).
+const NOT_AUTHORITATIVE: u16 = 20;
+
+/// What the upstream said to the questions of this very query.
+pub(super) type Resolved = Vec<(Question, Result<Answer, UpstreamError>)>;
+
+/// One query, and all it takes to answer it.
+pub(super) struct Flow<'a> {
+    pub request: &'a Request<'a>,
+    pub envelope: Envelope<'a>,
+    pub client: Client,
+    pub in_force: &'a InForce,
+    pub special: &'a SpecialZones,
+    pub minimal_any: &'a [RrSet],
+    pub recall: &'a dyn Fn(QuestionRef<'_>) -> Option<Result<Answer, UpstreamError>>,
+    pub resolved: &'a Resolved,
+}
+
+/// Where an attempt leads.
+pub(super) enum Attempt {
+    /// The reply is written, or silence is due.
+    Done(Done),
+    /// This has to be known first.
+    Needs(Question),
+}
+
+/// What was done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Done {
+    pub outcome: Outcome,
+    pub policy: Option<PolicyHit>,
+    pub cache: Option<CacheLookup>,
+}
+
+/// What the world says to a question.
+enum Truth<'a> {
+    /// A zone that is served here.
+    Special(SpecialAnswer<'a>),
+    /// ANY, to which there is but one answer (RFC 8482 section 4.2).
+    MinimalAny,
+    Resolved(Answer, CacheLookup),
+    Failed(UpstreamError),
+    /// Nobody was to be asked (RD=0), and memory has nothing.
+    NotHere,
+}
+
+impl Truth<'_> {
+    fn known(result: Result<Answer, UpstreamError>, lookup: CacheLookup) -> Self {
+        match result {
+            Ok(answer) if answer.extended_error.is_some() => {
+                Self::Resolved(answer, CacheLookup::Stale)
+            }
+            Ok(answer) => Self::Resolved(answer, lookup),
+            Err(error) => Self::Failed(error),
+        }
+    }
+
+    fn facts(&self) -> Option<&AnswerFacts> {
+        match self {
+            Self::Resolved(answer, _) => Some(&answer.resolution.facts),
+            _ => None,
+        }
+    }
+
+    fn cache(&self) -> Option<CacheLookup> {
+        match self {
+            Self::Resolved(_, lookup) => Some(*lookup),
+            Self::Failed(_) | Self::NotHere => Some(CacheLookup::Miss),
+            Self::Special(_) | Self::MinimalAny => None,
+        }
+    }
+}
+
+impl<'a> Flow<'a> {
+    /// Writes the reply, or says what it takes.
+    pub fn attempt(&self, out: &mut Vec<u8>) -> Attempt {
+        match self.evaluate(out) {
+            Ok(done) => Attempt::Done(done),
+            Err(question) => Attempt::Needs(question),
+        }
+    }
+
+    fn evaluate(&self, out: &mut Vec<u8>) -> Result<Done, Question> {
+        let request = self.request;
+        let query = snapshot::Query {
+            name: request.name,
+            rtype: request.rtype,
+            client: self.client.address.ip(),
+            transport: self.transport(),
+            recursion_desired: request.recursion_desired(),
+            dnssec_ok: request.dnssec_ok(),
+        };
+        match self.in_force.snapshot().begin(&query) {
+            Step::Decided { hit, observed } => {
+                let (outcome, cache) = self.act(&hit, None, out)?;
+                Ok(self.done(outcome, cache, Some(&hit), &observed))
+            }
+            Step::Resolve(evaluation) => {
+                let truth = self.truth()?;
+                let nothing = AnswerFacts::default();
+                let decided = evaluation.finish(truth.facts().unwrap_or(&nothing));
+                let (outcome, cache) = match &decided.hit {
+                    Some(hit) => self.act(hit, Some(&truth), out)?,
+                    None => (self.tell(&truth, out), truth.cache()),
+                };
+                Ok(self.done(outcome, cache, decided.hit.as_ref(), &decided.observed))
+            }
+        }
+    }
+
+    fn transport(&self) -> snapshot::Transport {
+        match self.client.transport {
+            Transport::Udp => snapshot::Transport::Udp,
+            _ => snapshot::Transport::Tcp,
+        }
+    }
+
+    /// Counts the rules that matched and says what was done.
+    fn done(
+        &self,
+        outcome: Outcome,
+        cache: Option<CacheLookup>,
+        hit: Option<&Hit<'_>>,
+        observed: &[Hit<'_>],
+    ) -> Done {
+        let observed = observed.iter().map(|hit| self.in_force.count(hit, false));
+        let first = observed.reduce(|first, _| first).flatten();
+        let policy = hit.and_then(|hit| self.in_force.count(hit, true)).or(first);
+        Done { outcome, policy, cache }
+    }
+
+    /// What the world says to the question as it was asked.
+    fn truth(&self) -> Result<Truth<'a>, Question> {
+        let request = self.request;
+        if let Some(answer) = self.special.answer(request.name, request.rtype) {
+            return Ok(Truth::Special(answer));
+        }
+        if request.rtype == rtype::ANY {
+            return Ok(Truth::MinimalAny);
+        }
+        self.look_up(request.name, request.dnssec_ok(), request.recursion_desired())
+    }
+
+    /// What the world says to the same question about the target of a policy's alias. Policy does
+    /// not apply to it, and its signatures would be of no use.
+    fn truth_of_target(&self, target: NameRef<'_>) -> Result<Truth<'a>, Question> {
+        match self.special.answer(target, self.request.rtype) {
+            Some(answer) => Ok(Truth::Special(answer)),
+            None => self.look_up(target, false, true),
+        }
+    }
+
+    fn look_up(
+        &self,
+        name: NameRef<'_>,
+        dnssec_ok: bool,
+        recurse: bool,
+    ) -> Result<Truth<'a>, Question> {
+        let question = QuestionRef {
+            name,
+            rtype: self.request.rtype,
+            dnssec_ok,
+            checking_disabled: self.request.checking_disabled(),
+        };
+        let resolved = self.resolved.iter().find(|(asked, _)| QuestionRef::from(asked) == question);
+        if let Some((_, result)) = resolved {
+            return Ok(Truth::known(result.clone(), CacheLookup::Miss));
+        }
+        match (self.recall)(question) {
+            Some(result) => Ok(Truth::known(result, CacheLookup::Hit)),
+            None if recurse => Err(question.to_owned()),
+            None => Ok(Truth::NotHere),
+        }
+    }
+
+    /// Writes the truth.
+    fn tell(&self, truth: &Truth<'_>, out: &mut Vec<u8>) -> Outcome {
+        let wanted = self.request.rtype;
+        let (reply, outcome) = match truth {
+            Truth::Special(answer) => {
+                let place = SoaPlace::Authority;
+                let soa = SoaRecord { wire: answer.soa, ttl: special::TTL_SECONDS, place };
+                let body = Body::Data { sets: answer.sets, rtype: wanted, ttl_max: u32::MAX };
+                let reply = Reply {
+                    authoritative: true,
+                    body,
+                    soa: answer.is_negative(wanted).then_some(soa),
+                    ..Reply::empty(answer.rcode)
+                };
+                (reply, Outcome::Resolved)
+            }
+            Truth::MinimalAny => {
+                let body =
+                    Body::Data { sets: self.minimal_any, rtype: rtype::ANY, ttl_max: u32::MAX };
+                (Reply { body, ..Reply::empty(rcode::NO_ERROR) }, Outcome::Resolved)
+            }
+            Truth::Resolved(answer, _) => {
+                let resolution = &answer.resolution;
+                let secure = resolution.security == Security::Secure;
+                let stale = answer.extended_error.as_ref();
+                let reply = Reply {
+                    authenticated: secure && self.request.wants_authenticated_data(),
+                    body: Body::Sections(&resolution.sections, answer.ttl),
+                    reason: stale.map(|error| (error.code, error.text.as_str())),
+                    errors: &resolution.extended_errors,
+                    ..Reply::empty(resolution.rcode)
+                };
+                (reply, Outcome::Resolved)
+            }
+            Truth::Failed(error) => return self.fail(error, out),
+            Truth::NotHere => {
+                let reason = Some((NOT_AUTHORITATIVE, "recursion was not desired"));
+                (Reply { reason, ..Reply::empty(rcode::REFUSED) }, Outcome::Refused)
+            }
+        };
+        reply.write(&self.envelope, out);
+        outcome
+    }
+
+    fn fail(&self, error: &UpstreamError, out: &mut Vec<u8>) -> Outcome {
+        let errors = [error.extended_error()];
+        let reply = Reply { errors: &errors, ..Reply::empty(rcode::SERVER_FAILURE) };
+        reply.write(&self.envelope, out);
+        Outcome::Failed
+    }
+
+    /// Does what a rule says. `truth` is what the world says, where that is known already.
+    fn act(
+        &self,
+        hit: &Hit<'_>,
+        truth: Option<&Truth<'_>>,
+        out: &mut Vec<u8>,
+    ) -> Result<(Outcome, Option<CacheLookup>), Question> {
+        let cache = truth.and_then(Truth::cache);
+        match &hit.response {
+            Response::Drop => {
+                out.clear();
+                return Ok((Outcome::Silent, cache));
+            }
+            Response::TcpOnly if self.client.transport == Transport::Udp => {
+                let reply = Reply { truncated: true, ..Reply::empty(rcode::NO_ERROR) };
+                reply.write(&self.envelope, out);
+                return Ok((Outcome::Truncated, cache));
+            }
+            Response::Passthru | Response::TcpOnly => {
+                return Ok(match truth {
+                    Some(truth) => (self.tell(truth, out), cache),
+                    None => {
+                        let truth = self.truth()?;
+                        (self.tell(&truth, out), truth.cache())
+                    }
+                });
+            }
+            _ => {}
+        }
+        let lead = match truth {
+            Some(Truth::Resolved(answer, _)) if hit.stage > 0 => {
+                Some(rewrite::lead(&answer.resolution, answer.ttl, self.request.name, hit.name))
+            }
+            _ => None,
+        };
+        let outcome = match lead {
+            None => self.rewrite_question(hit, out)?,
+            Some(lead) => self.rewrite_chain(hit, lead, out)?,
+        };
+        Ok((outcome, cache))
+    }
+
+    /// Rewrites the answer at the query name.
+    fn rewrite_question(&self, hit: &Hit<'_>, out: &mut Vec<u8>) -> Result<Outcome, Question> {
+        let wanted = self.request.rtype;
+        match rewritten(hit, wanted) {
+            Rewritten::Negative(code) => self.write(hit, code, Body::Empty, true, out),
+            Rewritten::Data(sets) => {
+                let body = Body::Data { sets, rtype: wanted, ttl_max: hit.ttl_max };
+                self.write(hit, rcode::NO_ERROR, body, false, out);
+            }
+            Rewritten::Alias { target, ttl } if follows_aliases(wanted) => {
+                return self.follow(hit, Vec::new(), target.as_ref(), ttl, out);
+            }
+            Rewritten::Alias { target, ttl } => {
+                let body = Body::Alias { target: target.as_ref(), ttl };
+                self.write(hit, rcode::NO_ERROR, body, false, out);
+            }
+        }
+        Ok(Outcome::Rewritten)
+    }
+
+    /// Rewrites the answer at a later name of the chain.
+    fn rewrite_chain(
+        &self,
+        hit: &Hit<'_>,
+        lead: Lead,
+        out: &mut Vec<u8>,
+    ) -> Result<Outcome, Question> {
+        let mut records = lead.records;
+        match rewritten(hit, self.request.rtype) {
+            _ if !lead.complete => self.compose(hit, rcode::NO_ERROR, &records, &[], out),
+            Rewritten::Negative(code) => self.compose(hit, code, &records, &[], out),
+            Rewritten::Data(sets) => {
+                let wanted = self.request.rtype;
+                records.extend(rewrite::data(hit.name, sets, wanted, hit.ttl_max));
+                self.compose(hit, rcode::NO_ERROR, &records, &[], out);
+            }
+            Rewritten::Alias { target, ttl } => {
+                return self.follow(hit, records, target.as_ref(), ttl, out);
+            }
+        }
+        Ok(Outcome::Rewritten)
+    }
+
+    /// Writes an alias, what led to it and what it leads to.
+    fn follow(
+        &self,
+        hit: &Hit<'_>,
+        mut records: Vec<Record>,
+        target: NameRef<'_>,
+        ttl: u32,
+        out: &mut Vec<u8>,
+    ) -> Result<Outcome, Question> {
+        records.push(rewrite::alias(hit.name, target, ttl));
+        let (code, (answers, authorities)) = match self.truth_of_target(target)? {
+            Truth::Resolved(answer, _) => {
+                let resolution = &answer.resolution;
+                (resolution.rcode, rewrite::resolved(resolution, answer.ttl))
+            }
+            Truth::Special(answer) => {
+                (answer.rcode, rewrite::special(&answer, target, self.request.rtype))
+            }
+            Truth::Failed(error) => return Ok(self.fail(&error, out)),
+            Truth::MinimalAny | Truth::NotHere => (rcode::NO_ERROR, Default::default()),
+        };
+        records.extend(answers);
+        self.compose(hit, code, &records, &authorities, out);
+        Ok(Outcome::Rewritten)
+    }
+
+    /// Writes records that were put together.
+    fn compose(
+        &self,
+        hit: &Hit<'_>,
+        code: u16,
+        answers: &[Record],
+        authorities: &[Record],
+        out: &mut Vec<u8>,
+    ) {
+        let sections = Sections::encode(self.request.name, answers, authorities);
+        let Ok(sections) = sections else {
+            // More than a message can hold.
+            return Reply::empty(rcode::SERVER_FAILURE).write(&self.envelope, out);
+        };
+        let aliases_only = answers.iter().all(|record| record.rtype == rtype::CNAME);
+        let negative = authorities.is_empty() && aliases_only;
+        self.write(hit, code, Body::Sections(&sections, Ttl::Aged(0)), negative, out);
+    }
+
+    /// Writes a rewritten reply.
+    fn write(&self, hit: &Hit<'_>, code: u16, body: Body<'_>, negative: bool, out: &mut Vec<u8>) {
+        let zone = self.in_force.zone(hit.zone);
+        let place = if negative { SoaPlace::Both } else { SoaPlace::Additional };
+        let mut text = Text::default();
+        let reply = Reply {
+            body,
+            soa: zone.filter(|zone| zone.policy.options.add_soa).map(|zone| SoaRecord {
+                wire: zone.soa,
+                ttl: hit.ttl,
+                place,
+            }),
+            reason: zone
+                .filter(|_| self.request.edns.is_some())
+                .and_then(|zone| reason(zone, hit, &mut text)),
+            ..Reply::empty(code)
+        };
+        reply.write(&self.envelope, out);
+    }
+}
+
+/// What a rewriting response comes to for a type.
+enum Rewritten<'h> {
+    Negative(u16),
+    Data(&'h [RrSet]),
+    Alias { target: Name, ttl: u32 },
+}
+
+fn rewritten<'h>(hit: &'h Hit<'_>, wanted: u16) -> Rewritten<'h> {
+    match &hit.response {
+        Response::NxDomain => Rewritten::Negative(rcode::NAME_ERROR),
+        Response::TooLong => Rewritten::Negative(rcode::NAME_EXISTS),
+        // What a service binding says of the target does not hold for the name that was asked
+        // (RFC 9460 section 2.4.3), and a browser without one uses plain addresses.
+        Response::Alias(_) if is_service_binding(wanted) => Rewritten::Negative(rcode::NO_ERROR),
+        Response::Alias(target) => {
+            Rewritten::Alias { target: target.clone().into_owned(), ttl: hit.ttl }
+        }
+        Response::Data(sets) => match rewrite::alias_among(sets, wanted) {
+            Some(_) if is_service_binding(wanted) => Rewritten::Negative(rcode::NO_ERROR),
+            Some((target, ttl)) => Rewritten::Alias { target, ttl: ttl.min(hit.ttl_max) },
+            None if wanted == rtype::ANY || sets.iter().any(|set| set.rtype == wanted) => {
+                Rewritten::Data(sets)
+            }
+            None => Rewritten::Negative(rcode::NO_ERROR),
+        },
+        Response::NoData | Response::Passthru | Response::Drop | Response::TcpOnly => {
+            Rewritten::Negative(rcode::NO_ERROR)
+        }
+    }
+}
+
+fn is_service_binding(wanted: u16) -> bool {
+    matches!(wanted, rtype::SVCB | rtype::HTTPS)
+}
+
+/// Whether a question of this type wants what an alias leads to (RFC 1034 section 3.6.2).
+fn follows_aliases(wanted: u16) -> bool {
+    !matches!(wanted, rtype::CNAME | rtype::ANY)
+}
+
+/// The extended error of a zone: its text, or else the zone and the trigger.
+fn reason<'t>(zone: ZoneInForce<'t>, hit: &Hit<'_>, text: &'t mut Text) -> Option<(u16, &'t str)> {
+    let error = zone.policy.options.extended_error.as_ref()?;
+    if !error.text.is_empty() {
+        return Some((error.code, &error.text));
+    }
+    // Text that is too long is cut.
+    let _ = text.write_str(zone.name).and_then(|()| text.write_str(": ")).and_then(|()| match hit
+        .matched
+    {
+        Matched::Name { pattern, wildcard: false, .. } => text.write_name(pattern),
+        Matched::Name { pattern, .. } if !pattern.is_root() => {
+            text.write_str("*.")?;
+            text.write_name(pattern)
+        }
+        matched => write!(text, "{matched}"),
+    });
+    Some((error.code, text.as_str()))
+}
+
+/// The octets of a lookup form that stand for themselves, the end of a label included.
+const PLAIN: [bool; 256] = {
+    let mut plain = [false; 256];
+    let mut octet = 0;
+    while octet < 256 {
+        plain[octet] = matches!(octet as u8, 0 | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_');
+        octet += 1;
+    }
+    plain
+};
+
+/// A short text without allocation.
+struct Text {
+    octets: [u8; ExtendedError::TEXT_OCTETS_MAX],
+    length: usize,
+}
+
+impl Default for Text {
+    fn default() -> Self {
+        Self { octets: [0; ExtendedError::TEXT_OCTETS_MAX], length: 0 }
+    }
+}
+
+impl Text {
+    fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.octets[..self.length]).expect("whole characters were written")
+    }
+}
+
+impl Text {
+    /// A name in presentation form. Most have no character that needs an escape.
+    fn write_name(&mut self, name: NameRef<'_>) -> fmt::Result {
+        let key = name.key();
+        if name.is_root() || !key.iter().all(|octet| PLAIN[usize::from(*octet)]) {
+            return write!(self, "{name}");
+        }
+        let mut end = key.len() - 1;
+        while let Some(dot) = key[..end].iter().rposition(|octet| *octet == 0) {
+            self.push(&key[dot + 1..end])?;
+            self.push(b".")?;
+            end = dot;
+        }
+        self.push(&key[..end])
+    }
+
+    fn push(&mut self, ascii: &[u8]) -> fmt::Result {
+        let end = self.length + ascii.len();
+        let room = self.octets.get_mut(self.length..end).ok_or(fmt::Error)?;
+        room.copy_from_slice(ascii);
+        self.length = end;
+        Ok(())
+    }
+}
+
+impl fmt::Write for Text {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let room = self.octets.len() - self.length;
+        let fits = text.floor_char_boundary(room.min(text.len()));
+        self.push(&text.as_bytes()[..fits])?;
+        if fits == text.len() { Ok(()) } else { Err(fmt::Error) }
+    }
+}

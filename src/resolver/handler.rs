@@ -1,0 +1,715 @@
+//! One query from its octets to the octets of its answer.
+//!
+//! [`Handler::fast`] answers at once from policy, the zones served here and memory, and says where
+//! the upstream has to be asked; [`Handler::answer`] waits for it. Both make the answer by the
+//! same code ([`super::flow`]), and both take one look at what is in force and keep it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio::runtime::Handle;
+use tokio::time::Instant;
+
+use super::access::Access;
+use super::cache::{Answer, Cached, CachingUpstream, QuestionRef};
+use super::cookie::cookie;
+use super::flow::{Attempt, Done, Flow, Resolved};
+use super::message::{Incoming, NameBuffer, PAYLOAD_OCTETS_MIN, Request, rcode, read, rtype};
+use super::reply::{Envelope, Reply, SoaWire, write_header};
+use super::special::SpecialZones;
+use crate::model::time::Clock;
+use crate::model::{RrSet, Timestamp};
+use crate::ports::{TransferService, UpstreamError};
+use crate::snapshot::{Hit, Snapshot};
+use crate::telemetry::events::{AskedName, EventSender, PolicyHit, QueryEvent};
+use crate::telemetry::{Loss, Metrics, Outcome, Shard, Transport, ZoneHits};
+use crate::zone::PolicyZone;
+
+/// What every message over a connection can hold (RFC 1035 section 4.2.2).
+pub const MESSAGE_OCTETS_MAX: usize = 65_535;
+/// Questions that are asked for one query: the one that was put, one about the target of a policy's
+/// alias, and as many again where what is in memory changes meanwhile.
+const QUESTIONS_MAX: usize = 4;
+/// Prohibited and Invalid Query Type (RFC 8914 section 4.19, RFC 9824 section 3.5).
+const PROHIBITED: u16 = 18;
+const INVALID_QUERY_TYPE: u16 = 30;
+/// Seconds to keep the answer to ANY; RFC 8482 section 4.2 leaves it to the operator.
+const MINIMAL_ANY_TTL: u32 = 3600;
+
+/// Who asks, and how.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Client {
+    /// The address it comes from.
+    pub address: SocketAddr,
+    /// How the query came.
+    pub transport: Transport,
+    /// How long its connection may be idle, in units of 100 ms, if that is to be told (RFC 7828).
+    pub keepalive: Option<u16>,
+}
+
+impl Client {
+    /// A client whose query came in a datagram.
+    pub fn udp(address: SocketAddr) -> Self {
+        Self { address, transport: Transport::Udp, keepalive: None }
+    }
+}
+
+/// What a handler does its own way.
+#[derive(Debug, Clone)]
+pub struct HandlerSettings {
+    /// Who is answered.
+    pub access: Access,
+    /// How long a client waits for the upstream before it gets SERVFAIL. Stub resolvers ask again
+    /// after 5 s (`resolv.conf`) and by then want an answer.
+    pub deadline: Duration,
+    /// The largest datagram sent or taken: 1232 octets pass every network without fragments (DNS
+    /// flag day 2020).
+    pub payload_octets: u16,
+    /// The secret of cookies; servers behind one address share it (RFC 9018).
+    pub cookie_secret: [u8; 16],
+}
+
+impl HandlerSettings {
+    /// Private clients, 4.5 s, 1232 octets.
+    pub fn new(cookie_secret: [u8; 16]) -> Self {
+        Self {
+            access: Access::default(),
+            deadline: Duration::from_millis(4500),
+            payload_octets: 1232,
+            cookie_secret,
+        }
+    }
+}
+
+/// The policy in force, with the counters of its zones.
+#[derive(Debug)]
+pub struct InForce {
+    snapshot: Arc<Snapshot>,
+    zones: Box<[ZoneParts]>,
+}
+
+/// What replies and counters need of a zone, made once.
+struct ZoneParts {
+    name: Arc<str>,
+    soa: SoaWire,
+    hits: Arc<ZoneHits>,
+}
+
+impl std::fmt::Debug for ZoneParts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.name.fmt(f)
+    }
+}
+
+/// A policy zone in force.
+#[derive(Clone, Copy)]
+pub(super) struct ZoneInForce<'f> {
+    pub policy: &'f PolicyZone,
+    pub name: &'f str,
+    pub soa: &'f SoaWire,
+}
+
+impl InForce {
+    /// A snapshot, whose zones count their hits in `metrics` under their names.
+    pub fn new(snapshot: Arc<Snapshot>, metrics: &Metrics) -> Self {
+        let zones = snapshot
+            .zones()
+            .map(|zone| {
+                let origin = zone.zone.origin();
+                let name: Arc<str> = origin.to_string().into();
+                let soa = SoaWire::new(origin, zone.zone.soa());
+                ZoneParts { hits: metrics.zone_hits(&name), name, soa }
+            })
+            .collect();
+        Self { snapshot, zones }
+    }
+
+    /// The snapshot.
+    pub fn snapshot(&self) -> &Snapshot {
+        &self.snapshot
+    }
+
+    /// The zone at a position of the snapshot.
+    pub(super) fn zone(&self, position: usize) -> Option<ZoneInForce<'_>> {
+        let policy = self.snapshot.zone(position)?;
+        let ZoneParts { name, soa, .. } = self.zones.get(position)?;
+        Some(ZoneInForce { policy, name, soa })
+    }
+
+    /// Counts a hit.
+    pub(super) fn count(&self, hit: &Hit<'_>, enforced: bool) -> Option<PolicyHit> {
+        let zone = self.zones.get(hit.zone)?;
+        let action = hit.response.as_str();
+        zone.hits.add_word(hit.kind, action, enforced);
+        Some(PolicyHit { zone: Arc::clone(&zone.name), trigger: hit.kind, action, enforced })
+    }
+}
+
+/// The time, read once for a batch of queries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Now {
+    /// By the wall clock.
+    pub time: Timestamp,
+    /// By the cache's clock, in milliseconds.
+    pub cache: u64,
+}
+
+/// Everything an answer is made of.
+pub struct Handler {
+    settings: HandlerSettings,
+    special: SpecialZones,
+    in_force: Arc<ArcSwap<InForce>>,
+    upstream: Arc<CachingUpstream>,
+    runtime: Handle,
+    transfers: Option<Arc<dyn TransferService>>,
+    clock: Arc<dyn Clock>,
+    events: EventSender,
+    minimal_any: [RrSet; 1],
+}
+
+/// What the parts of a handler are.
+pub struct Parts {
+    /// Zones served here.
+    pub special: SpecialZones,
+    /// The policy; whoever publishes it stores a new one.
+    pub in_force: Arc<ArcSwap<InForce>>,
+    /// Answers known already, and who is asked for others.
+    pub upstream: Arc<CachingUpstream>,
+    /// Where answers are renewed ahead of time.
+    pub runtime: Handle,
+    /// Who answers transfers, if zones are published.
+    pub transfers: Option<Arc<dyn TransferService>>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Where each query is reported.
+    pub events: EventSender,
+}
+
+/// What became of a query at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fast {
+    /// The reply is written.
+    Reply,
+    /// No reply is due.
+    Silent,
+    /// Someone has to be asked: [`Handler::answer`].
+    Slow,
+}
+
+/// What a message comes to before policy.
+enum Opening<'p> {
+    Silent,
+    /// The reply is written.
+    Refused(Outcome),
+    Transfer(&'p Arc<dyn TransferService>),
+    Question(Request<'p>),
+}
+
+impl Handler {
+    /// A handler of these parts.
+    pub fn new(settings: HandlerSettings, parts: Parts) -> Self {
+        let Parts { special, in_force, upstream, runtime, transfers, clock, events } = parts;
+        // RFC 8482 section 4.2: CPU "RFC8482", OS the empty string.
+        let hinfo = RrSet {
+            rtype: rtype::HINFO,
+            ttl: MINIMAL_ANY_TTL,
+            rdata: vec![b"\x07RFC8482\0".as_slice().into()],
+        };
+        Self {
+            settings,
+            special,
+            in_force,
+            upstream,
+            runtime,
+            transfers,
+            clock,
+            events,
+            minimal_any: [hinfo],
+        }
+    }
+
+    /// The time, to be read once for a batch of queries.
+    pub fn now(&self) -> Now {
+        Now { time: self.clock.now(), cache: self.upstream.now() }
+    }
+
+    /// Answers without waiting. The reply is in `out`, which is emptied first.
+    pub fn fast(
+        &self,
+        packet: &[u8],
+        client: Client,
+        now: Now,
+        shard: &Shard,
+        out: &mut Vec<u8>,
+    ) -> Fast {
+        let mut buffer = NameBuffer::default();
+        let request = match self.open(packet, client, now, &mut buffer, out) {
+            Opening::Silent => {
+                shard.lost(client.transport, Loss::NoQuery);
+                return Fast::Silent;
+            }
+            Opening::Refused(outcome) => {
+                shard.query(client.transport, outcome);
+                return Fast::Reply;
+            }
+            Opening::Transfer(_) => return Fast::Slow,
+            Opening::Question(request) => request,
+        };
+        let in_force = self.in_force.load();
+        match self.attempt(&request, client, &in_force, &Resolved::new(), now, out) {
+            Attempt::Needs(_) => Fast::Slow,
+            Attempt::Done(done) => {
+                let silent = done.outcome == Outcome::Silent;
+                self.report(&request, client, done, out, now, Duration::ZERO, shard);
+                if silent { Fast::Silent } else { Fast::Reply }
+            }
+        }
+    }
+
+    /// Answers, asking the upstream where that is necessary. None is silence.
+    pub async fn answer(&self, packet: &[u8], client: Client, shard: &Shard) -> Option<Vec<u8>> {
+        let mut buffer = NameBuffer::default();
+        let mut out = Vec::with_capacity(usize::from(self.settings.payload_octets));
+        let request = match self.open(packet, client, self.now(), &mut buffer, &mut out) {
+            Opening::Silent => {
+                shard.lost(client.transport, Loss::NoQuery);
+                return None;
+            }
+            Opening::Refused(outcome) => {
+                shard.query(client.transport, outcome);
+                return Some(out);
+            }
+            Opening::Transfer(service) => {
+                return service.datagram(packet, client.address).await;
+            }
+            Opening::Question(request) => request,
+        };
+        let in_force = self.in_force.load_full();
+        let start = Instant::now();
+        let deadline = start + self.settings.deadline;
+        let mut resolved = Resolved::new();
+        loop {
+            let now = self.now();
+            let question = match self.attempt(&request, client, &in_force, &resolved, now, &mut out)
+            {
+                Attempt::Done(done) => {
+                    let silent = done.outcome == Outcome::Silent;
+                    let waited = start.elapsed();
+                    self.report(&request, client, done, &out, now, waited, shard);
+                    return (!silent).then_some(out);
+                }
+                Attempt::Needs(question) => question,
+            };
+            let result = match resolved.len() < QUESTIONS_MAX {
+                true => {
+                    let answering = self.upstream.answer(&question, Some(client.address.ip()));
+                    tokio::time::timeout_at(deadline, answering).await.ok()
+                }
+                false => None,
+            };
+            resolved.push((question, result.unwrap_or(Err(UpstreamError::Timeout))));
+        }
+    }
+
+    /// Who answers this message, if it is about published zones.
+    pub fn transfer_service(&self, packet: &[u8]) -> Option<&Arc<dyn TransferService>> {
+        let mut buffer = NameBuffer::default();
+        match read(packet, &mut buffer) {
+            Incoming::Notify => self.transfers.as_ref(),
+            Incoming::Query(request) => self.transfer_service_for(&request),
+            Incoming::Noise | Incoming::Malformed(_) => None,
+        }
+    }
+
+    fn transfer_service_for(&self, request: &Request<'_>) -> Option<&Arc<dyn TransferService>> {
+        let service = self.transfers.as_ref()?;
+        let transfer = matches!(request.rtype, rtype::AXFR | rtype::IXFR);
+        let theirs = transfer || (request.rtype == rtype::SOA && service.publishes(request.name));
+        theirs.then_some(service)
+    }
+
+    /// Everything that can be said before policy.
+    fn open<'p>(
+        &'p self,
+        packet: &'p [u8],
+        client: Client,
+        now: Now,
+        buffer: &'p mut NameBuffer,
+        out: &mut Vec<u8>,
+    ) -> Opening<'p> {
+        let allowed = self.settings.access.allows(client.address.ip());
+        let header = |code, outcome, out: &mut Vec<u8>| {
+            let (code, outcome) =
+                if allowed { (code, outcome) } else { (rcode::REFUSED, Outcome::Refused) };
+            write_header(packet, code, out);
+            Opening::Refused(outcome)
+        };
+        let request = match read(packet, buffer) {
+            Incoming::Noise => return Opening::Silent,
+            Incoming::Malformed(code) => return header(code, Outcome::Malformed, out),
+            Incoming::Notify => match &self.transfers {
+                Some(service) if client.transport == Transport::Udp => {
+                    return Opening::Transfer(service);
+                }
+                _ => return header(rcode::NOT_IMPLEMENTED, Outcome::Malformed, out),
+            },
+            Incoming::Query(request) => request,
+        };
+        if client.transport == Transport::Udp
+            && let Some(service) = self.transfer_service_for(&request)
+        {
+            return Opening::Transfer(service);
+        }
+        let refusal = match allowed {
+            false => Some((rcode::REFUSED, Some((PROHIBITED, "")))),
+            true => refusal(&request),
+        };
+        match refusal {
+            None => Opening::Question(request),
+            Some((code, reason)) => {
+                let reply = Reply { reason, ..Reply::empty(code) };
+                reply.write(&self.envelope(&request, client, now), out);
+                Opening::Refused(match code {
+                    rcode::REFUSED => Outcome::Refused,
+                    _ => Outcome::Malformed,
+                })
+            }
+        }
+    }
+
+    fn envelope<'r>(&self, request: &'r Request<'r>, client: Client, now: Now) -> Envelope<'r> {
+        let edns = request.edns.unwrap_or_default();
+        let ours = self.settings.payload_octets;
+        let octets_max = match client.transport {
+            // Less than 512 means 512 (RFC 6891 section 6.2.3).
+            Transport::Udp => usize::from(edns.payload_octets.min(ours).max(PAYLOAD_OCTETS_MIN)),
+            _ => MESSAGE_OCTETS_MAX,
+        };
+        let encrypted = !matches!(client.transport, Transport::Udp | Transport::Tcp);
+        let secret = &self.settings.cookie_secret;
+        Envelope {
+            request,
+            octets_max,
+            payload_octets: ours,
+            cookie: edns.cookie.and_then(|c| cookie(secret, c, client.address.ip(), now.time)),
+            keepalive: client.keepalive.filter(|_| edns.keepalive),
+            padded: edns.padded && encrypted,
+        }
+    }
+
+    fn attempt(
+        &self,
+        request: &Request<'_>,
+        client: Client,
+        in_force: &InForce,
+        resolved: &Resolved,
+        now: Now,
+        out: &mut Vec<u8>,
+    ) -> Attempt {
+        let recall = |question: QuestionRef<'_>| self.recall(question, now);
+        let flow = Flow {
+            request,
+            envelope: self.envelope(request, client, now),
+            client,
+            in_force,
+            special: &self.special,
+            minimal_any: &self.minimal_any,
+            recall: &recall,
+            resolved,
+        };
+        flow.attempt(out)
+    }
+
+    /// What is known without asking. An answer that is popular and near its end is renewed.
+    fn recall(&self, question: QuestionRef<'_>, now: Now) -> Option<Result<Answer, UpstreamError>> {
+        match self.upstream.cached(question, now.cache)? {
+            Cached::Failure(error) => Some(Err(error)),
+            Cached::Answer { answer, refresh } => {
+                if refresh {
+                    let (upstream, question) = (Arc::clone(&self.upstream), question.to_owned());
+                    self.runtime.spawn(async move { upstream.refresh(&question).await });
+                }
+                Some(Ok(answer))
+            }
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "an event tells all there is to tell")]
+    fn report(
+        &self,
+        request: &Request<'_>,
+        client: Client,
+        done: Done,
+        reply: &[u8],
+        now: Now,
+        waited: Duration,
+        shard: &Shard,
+    ) {
+        shard.query(client.transport, done.outcome);
+        if let Some(lookup) = done.cache {
+            shard.cache(lookup);
+        }
+        self.events.send(|| {
+            Some(QueryEvent {
+                at: now.time,
+                client: client.address.ip(),
+                transport: client.transport,
+                name: AskedName::new(request.name_wire())?,
+                rtype: request.rtype,
+                outcome: done.outcome,
+                rcode: reply.get(3).map_or(0, |octet| u16::from(octet & 0xf)),
+                policy: done.policy,
+                cache: done.cache,
+                waited_microseconds: u32::try_from(waited.as_micros()).unwrap_or(u32::MAX),
+            })
+        });
+    }
+}
+
+/// Why a question is not answered, whoever asks it.
+fn refusal<'t>(request: &Request<'_>) -> Option<(u16, Option<(u16, &'t str)>)> {
+    if request.edns.is_some_and(|edns| edns.version > 0) {
+        // RFC 6891 section 6.1.3.
+        return Some((rcode::BAD_VERSION, None));
+    }
+    if request.class != rtype::CLASS_IN {
+        return Some((rcode::REFUSED, None));
+    }
+    if request.signed {
+        // RFC 8945 section 5.2.1: nobody here knows the key.
+        return Some((rcode::NOT_AUTHORIZED, None));
+    }
+    match request.rtype {
+        rtype::ANY => None,
+        // Zones are published elsewhere or not at all.
+        rtype::AXFR | rtype::IXFR => Some((rcode::REFUSED, None)),
+        rtype::MAILA | rtype::MAILB => Some((rcode::NOT_IMPLEMENTED, None)),
+        // Numbers that stand for no data (RFC 6895 section 3.1, RFC 9824 section 3.5).
+        0 | rtype::OPT | rtype::META_FIRST..=rtype::TSIG => {
+            Some((rcode::FORMAT_ERROR, Some((INVALID_QUERY_TYPE, ""))))
+        }
+        _ => None,
+    }
+}
+#[cfg(test)]
+mod tests {
+    use async_trait::async_trait;
+    use hickory_proto::op::{Edns, Message};
+    use hickory_proto::rr::rdata::opt::EdnsOption;
+    use hickory_proto::rr::{DNSClass, RecordType};
+    use rand::{RngExt, SeedableRng};
+    use tokio::sync::Semaphore;
+
+    use super::super::script::{Plan, Rig, World, policy, query, rig, rule, shown};
+    use super::*;
+    use crate::model::{Action, NameRef};
+    use crate::ports::MessageSender;
+
+    const GOOD: &str = "www.good.test. 300 A 198.51.100.10";
+
+    fn plain() -> Rig {
+        let rules = [rule("*.bad.test", Action::NxDomain)];
+        rig([policy("rpz1.policy", rules)], World::default().says("www.good.test A", GOOD))
+    }
+
+    /// The reply to a query that was changed, if it comes at once.
+    fn changed(rig: &Rig, change: impl FnOnce(&mut Message)) -> String {
+        let (packet, client) = query("www.good.test A");
+        let mut message = Message::from_vec(&packet).unwrap();
+        change(&mut message);
+        fast(rig, &message.to_vec().unwrap(), client)
+    }
+
+    fn fast(rig: &Rig, packet: &[u8], client: Client) -> String {
+        let mut out = Vec::new();
+        match rig.handler.fast(packet, client, rig.handler.now(), &rig.shard, &mut out) {
+            Fast::Reply => shown(&out),
+            other => format!("{other:?}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn strangers_are_refused_whatever_they_send() {
+        let rig = plain();
+        for question in ["www.good.test A @192.0.2.7", "www.bad.test A @2001:db8::7 tcp"] {
+            assert_eq!(rig.ask_fast(question), "Refused rd ra\nerror 18");
+        }
+        let (mut packet, client) = query("www.good.test A @192.0.2.7");
+        packet.truncate(20);
+        assert_eq!(fast(&rig, &packet, client), "Refused rd ra");
+        assert_eq!(rig.metrics.queries(Outcome::Refused), 3);
+    }
+
+    #[tokio::test]
+    async fn questions_that_nobody_can_answer_are_turned_away() {
+        let rig = plain();
+        let typed = |rtype: u16| {
+            changed(&rig, |m| {
+                m.queries[0].set_query_type(RecordType::from(rtype));
+            })
+        };
+        assert_eq!(typed(252), "Refused rd ra");
+        assert_eq!(typed(254), "NotImp rd ra");
+        for rtype in [0, 41, 128, 249, 250] {
+            assert_eq!(typed(rtype), "FormErr rd ra\nerror 30", "{rtype}");
+        }
+        let classed = changed(&rig, |m| {
+            m.queries[0].set_query_class(DNSClass::CH);
+        });
+        assert_eq!(classed, "Refused rd ra");
+        let versioned = changed(&rig, |m| {
+            let mut edns = Edns::new();
+            edns.set_version(1);
+            m.set_edns(edns);
+        });
+        assert!(versioned.starts_with("BADVERS") || versioned.starts_with("BADSIG"), "{versioned}");
+        let (mut packet, client) = query("www.good.test A noedns");
+        packet[11] = 1;
+        packet.extend([0, 0, 250, 0, 255, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(fast(&rig, &packet, client), "NotAuth rd ra");
+        assert_eq!(rig.asked(), [""; 0]);
+    }
+
+    #[tokio::test]
+    async fn bits_that_mean_nothing_in_a_query_do_not_come_back() {
+        let rig = plain();
+        let expected = rig.ask_fast("www.bad.test A");
+        let (mut packet, client) = query("www.bad.test A");
+        // AA, TC, RA, Z and a response code.
+        packet[2] |= 0x06;
+        packet[3] |= 0xcf;
+        assert_eq!(fast(&rig, &packet, client), expected);
+    }
+
+    #[tokio::test]
+    async fn a_cookie_comes_back_with_ours_and_keepalive_over_connections_alone() {
+        let rig = plain();
+        let with = |code: u16, value: &[u8], client: Client| {
+            let mut message = Message::from_vec(&query("www.bad.test A").0).unwrap();
+            let edns = message.edns.as_mut().unwrap();
+            edns.options_mut().insert(EdnsOption::Unknown(code, value.to_vec()));
+            let mut out = Vec::new();
+            let packet = message.to_vec().unwrap();
+            let now = Now { time: Timestamp(9), cache: 0 };
+            rig.handler.fast(&packet, client, now, &rig.shard, &mut out);
+            let reply = Message::from_vec(&out).unwrap();
+            let options = reply.edns.unwrap().options().as_ref().to_vec();
+            let found = options.iter().find(|(c, _)| u16::from(*c) == code);
+            found.map(|(_, option)| Vec::<u8>::try_from(option).unwrap())
+        };
+        let (_, udp) = query("www.bad.test A");
+        let expected = cookie(&[0; 16], &[5; 8], udp.address.ip(), Timestamp(9)).unwrap();
+        assert_eq!(with(10, &[5; 8], udp), Some(expected.to_vec()));
+        let tcp = Client { transport: Transport::Tcp, keepalive: Some(100), ..udp };
+        assert_eq!(with(11, &[], tcp), Some(vec![0, 100]));
+        assert_eq!(with(11, &[], udp), None);
+        assert_eq!(with(12, &[0; 8], tcp), None, "nobody pads what all can read");
+        let dot = Client { transport: Transport::Dot, ..udp };
+        assert!(with(12, &[0; 8], dot).is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_waits_no_longer_than_the_deadline() {
+        let mut world = World::default().says("www.good.test A", GOOD);
+        world.gate = Some(Semaphore::new(0));
+        let mut rig = rig([], world);
+        let start = Instant::now();
+        let reply = rig.ask("www.good.test A").await;
+        assert_eq!(reply, "ServFail rd ra\nerror 22 no answer before the deadline");
+        assert_eq!(start.elapsed(), Duration::from_millis(4500));
+        let event = rig.events.drain(1).next().unwrap();
+        assert_eq!((event.outcome, event.waited_microseconds), (Outcome::Failed, 4_500_000));
+    }
+
+    #[tokio::test]
+    async fn each_query_makes_one_event() {
+        let mut rig = plain();
+        rig.ask("Www.bad.test A tcp @10.0.0.9").await;
+        rig.ask("www.good.test A").await;
+        let events: Vec<QueryEvent> = rig.events.drain(9).collect();
+        let [blocked, resolved] = &events[..] else { panic!("{events:?}") };
+        assert_eq!(blocked.client.to_string(), "10.0.0.9");
+        assert_eq!(blocked.name.to_name().unwrap().to_string(), "www.bad.test");
+        assert_eq!((blocked.transport, blocked.rcode), (Transport::Tcp, 3));
+        assert_eq!((blocked.outcome, resolved.outcome), (Outcome::Rewritten, Outcome::Resolved));
+        let hit = blocked.policy.as_ref().unwrap();
+        assert_eq!((&*hit.zone, hit.action, hit.enforced), ("rpz1.policy", "nxdomain", true));
+        assert_eq!(resolved.policy, None);
+    }
+
+    #[tokio::test]
+    async fn a_new_policy_holds_for_the_very_next_query() {
+        let rig = plain();
+        let good = rig.ask("www.good.test A").await;
+        assert_eq!(good, format!("NoError rd ra\n{GOOD}"));
+        let zone = policy("rpz1.policy", [rule("www.good.test", Action::NxDomain)]);
+        let seed = super::super::script::HASH_SEED;
+        let snapshot = Snapshot::new(2, seed, vec![zone], Vec::new(), None).unwrap();
+        rig.in_force.store(InForce::new(snapshot.into(), &rig.metrics).into());
+        assert!(rig.ask_fast("www.good.test A").starts_with("NXDomain"));
+    }
+
+    struct Publisher;
+
+    #[async_trait]
+    impl TransferService for Publisher {
+        fn publishes(&self, zone: NameRef<'_>) -> bool {
+            zone.to_string() == "rpz1.policy"
+        }
+
+        async fn datagram(&self, message: &[u8], _: SocketAddr) -> Option<Vec<u8>> {
+            Some([message, b"!"].concat())
+        }
+
+        async fn stream(&self, _: &[u8], _: SocketAddr, _: MessageSender) {}
+    }
+
+    #[tokio::test]
+    async fn messages_about_published_zones_go_to_whoever_publishes_them() {
+        let without = plain();
+        let with = Rig::new(Plan { transfers: Some(Arc::new(Publisher)), ..Plan::default() });
+        let (mut notify, client) = query("rpz1.policy SOA @192.0.2.7");
+        notify[2] = 4 << 3;
+        let (soa, _) = query("rpz1.policy SOA @192.0.2.7");
+        let (ixfr, _) = query("other.policy IXFR @192.0.2.7");
+        for (packet, refused) in [
+            (&notify, "Refused ra"),
+            (&soa, "Refused rd ra\nerror 18"),
+            (&ixfr, "Refused rd ra\nerror 18"),
+        ] {
+            assert_eq!(fast(&without, packet, client), refused);
+            assert_eq!(fast(&with, packet, client), "Slow", "strangers to us, not to them");
+            let answer = with.handler.answer(packet, client, &with.shard).await.unwrap();
+            assert_eq!(answer.last(), Some(&b'!'));
+            assert!(with.handler.transfer_service(packet).is_some());
+        }
+        let own = Client { address: "127.0.0.1:53".parse().unwrap(), ..client };
+        assert_eq!(fast(&without, &notify, own), "NotImp ra");
+        assert!(with.handler.transfer_service(&query("www.test SOA").0).is_none());
+    }
+
+    #[tokio::test]
+    async fn noise_gets_silence_and_ten_thousand_random_packets_do_no_harm() {
+        let rig = plain();
+        let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(1035);
+        let (base, client) = query("www.bad.test A do");
+        assert_eq!(fast(&rig, &base[..8], client), "Silent");
+        for _ in 0..10_000 {
+            let mut packet = base.clone();
+            for _ in 0..rng.random_range(0..6) {
+                let at = rng.random_range(0..packet.len());
+                packet[at] = rng.random();
+            }
+            packet.truncate(rng.random_range(0..=packet.len()));
+            let mut out = Vec::new();
+            let now = Now { time: Timestamp(rng.random()), cache: rng.random() };
+            if rig.handler.fast(&packet, client, now, &rig.shard, &mut out) == Fast::Reply {
+                assert_eq!(out[..2], packet[..2]);
+                assert!(out[2] & 0x80 != 0 && out.len() <= 1232);
+            }
+        }
+        assert!(rig.ask_fast("www.bad.test A").starts_with("NXDomain"));
+    }
+}

@@ -1,0 +1,38 @@
+//! Zone transfers as streams of DNS messages (RFC 5936, RFC 1995): [`Request`] asks,
+//! [`TransferWriter`] answers one message at a time, [`TransferReader`] takes answers and makes
+//! the new zone. Sockets, frames and signatures are for others.
+
+mod message;
+mod read;
+mod request;
+mod write;
+
+pub use read::{
+    Progress, TransferError, TransferLimits, TransferProblem, TransferReader, TransferReject,
+    TransferReport, Transferred,
+};
+pub use request::{Request, RequestError, RequestKind, refusal};
+pub use write::{MESSAGE_OCTETS, TransferWriter};
+
+pub(in crate::zone) use message::{HEADER_OCTETS, Header, read_record, skip_question};
+
+/// Response codes (RFC 1035 section 4.1.1, RFC 2136 section 2.2).
+pub mod rcode {
+    /// All is well.
+    pub const NOERROR: u8 = 0;
+    /// The message cannot be read.
+    pub const FORMERR: u8 = 1;
+    /// The server failed.
+    pub const SERVFAIL: u8 = 2;
+    /// The server does not know this kind of request.
+    pub const NOTIMP: u8 = 4;
+    /// The server does not want to.
+    pub const REFUSED: u8 = 5;
+    /// The server has no such zone, or the signature is not good (RFC 8945).
+    pub const NOTAUTH: u8 = 9;
+}
+
+#[cfg(test)]
+mod interop;
+#[cfg(test)]
+mod tests;
