@@ -10,6 +10,8 @@ use std::net::{SocketAddr, TcpListener, UdpSocket};
 use listenfd::ListenFd;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
+use super::designation::Listening;
+use crate::config::Resolver;
 use crate::diagnostic::Diagnostic;
 use crate::resolver::udp;
 
@@ -22,30 +24,85 @@ pub struct Sockets {
     pub udp: Vec<UdpSocket>,
     /// For connections.
     pub tcp: Vec<TcpListener>,
+    /// For DNS over TLS.
+    pub tls: Vec<TcpListener>,
+    /// For DNS over HTTPS.
+    pub https: Vec<TcpListener>,
+    /// For DNS over QUIC.
+    pub quic: Vec<UdpSocket>,
+    /// For DNS over HTTPS on HTTP/3.
+    pub http3: Vec<UdpSocket>,
 }
 
 impl Sockets {
     /// Those that systemd passed, else bound to these addresses with one datagram socket for each
-    /// worker.
-    pub fn open(listen: &[SocketAddr], workers: usize) -> Result<Self, Diagnostic> {
-        let passed = Self::passed().map_err(|error| {
+    /// worker. Those for plain DNS, and those for each encrypted transport, go by themselves.
+    pub fn open(resolver: &Resolver, workers: usize) -> Result<Self, Diagnostic> {
+        let mut sockets = Self::passed().map_err(|error| {
             Diagnostic::error(format!("the sockets passed by systemd cannot be used: {error}"))
         })?;
-        match passed.udp.is_empty() && passed.tcp.is_empty() {
-            true => Self::bind(listen, workers),
-            false => Ok(passed),
+        if sockets.udp.is_empty() && sockets.tcp.is_empty() {
+            let Self { udp, tcp, .. } = Self::bind(&resolver.listen, workers)?;
+            (sockets.udp, sockets.tcp) = (udp, tcp);
+        }
+        let encrypted = &resolver.encrypted;
+        for (listeners, addresses) in
+            [(&mut sockets.tls, &encrypted.tls), (&mut sockets.https, &encrypted.https)]
+        {
+            if listeners.is_empty() {
+                *listeners = each(addresses, "tcp", tcp)?;
+            }
+        }
+        for (bound, addresses) in
+            [(&mut sockets.quic, &encrypted.quic), (&mut sockets.http3, &encrypted.http3)]
+        {
+            if bound.is_empty() {
+                *bound =
+                    each(addresses, "udp", |a| udp::bind(a, 1))?.into_iter().flatten().collect();
+            }
+        }
+        Ok(sockets)
+    }
+
+    /// Whether there is any for an encrypted transport.
+    pub fn has_encrypted(&self) -> bool {
+        let Self { tls, https, quic, http3, .. } = self;
+        !(tls.is_empty() && https.is_empty() && quic.is_empty() && http3.is_empty())
+    }
+
+    /// Where encrypted transports listen.
+    pub fn listening(&self) -> Listening {
+        let tcp = |of: &[TcpListener]| of.iter().filter_map(|s| s.local_addr().ok()).collect();
+        let udp = |of: &[UdpSocket]| of.iter().filter_map(|s| s.local_addr().ok()).collect();
+        Listening {
+            tls: tcp(&self.tls),
+            https: tcp(&self.https),
+            quic: udp(&self.quic),
+            http3: udp(&self.http3),
         }
     }
 
     fn passed() -> io::Result<Self> {
         let mut sockets = Self::default();
+        // `FileDescriptorName=` of the socket unit says what a socket is for.
+        let names: Vec<String> =
+            sd_notify::listen_fds_with_names()?.map(|(_, name)| name).collect();
         let mut passed = ListenFd::from_env();
         for index in 0..passed.len() {
+            let name = names.get(index).map_or("dns", String::as_str);
             // A descriptor of one kind refuses to be taken as another and stays where it is.
             match passed.take_udp_socket(index) {
-                Ok(Some(socket)) => sockets.udp.push(socket),
+                Ok(Some(socket)) => match name {
+                    "doq" => sockets.quic.push(socket),
+                    "doh3" => sockets.http3.push(socket),
+                    _ => sockets.udp.push(socket),
+                },
                 Ok(None) => {}
-                Err(_) => sockets.tcp.extend(passed.take_tcp_listener(index)?),
+                Err(_) => match name {
+                    "dot" => sockets.tls.extend(passed.take_tcp_listener(index)?),
+                    "doh" => sockets.https.extend(passed.take_tcp_listener(index)?),
+                    _ => sockets.tcp.extend(passed.take_tcp_listener(index)?),
+                },
             }
         }
         Ok(sockets)
@@ -68,8 +125,23 @@ impl Sockets {
         let mut addresses: Vec<String> = udp.chain(tcp).collect();
         addresses.sort();
         addresses.dedup();
+        let Listening { tls, https, quic, http3 } = self.listening();
+        for (word, of) in [("dot", tls), ("doh", https), ("doq", quic), ("doh3", http3)] {
+            addresses.extend(of.iter().map(|address| format!("{word} {address}")));
+        }
         addresses
     }
+}
+
+/// Binds a socket to each address.
+fn each<S>(
+    addresses: &[SocketAddr],
+    protocol: &str,
+    bind: impl Fn(SocketAddr) -> io::Result<S>,
+) -> Result<Vec<S>, Diagnostic> {
+    let bound =
+        |address: &SocketAddr| bind(*address).map_err(|error| refused(*address, protocol, &error));
+    addresses.iter().map(bound).collect()
 }
 
 fn tcp(address: SocketAddr) -> io::Result<TcpListener> {

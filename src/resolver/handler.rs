@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use super::access::Access;
 use super::cache::{Answer, Cached, CachingUpstream, QuestionRef};
 use super::cookie::cookie;
+use super::dns64::Dns64;
 use super::flow::{Attempt, Done, Flow, Resolved};
 use super::message::{Incoming, NameBuffer, PAYLOAD_OCTETS_MIN, Request, rcode, read, rtype};
 use super::reply::{Envelope, Reply, SoaWire, write_header};
@@ -30,8 +31,9 @@ use crate::zone::PolicyZone;
 /// What every message over a connection can hold (RFC 1035 section 4.2.2).
 pub const MESSAGE_OCTETS_MAX: usize = 65_535;
 /// Questions that are asked for one query: the one that was put, one about the target of a policy's
-/// alias, and as many again where what is in memory changes meanwhile.
-const QUESTIONS_MAX: usize = 4;
+/// alias, each once more about IPv4 addresses (DNS64), and as many again where what is in memory
+/// changes meanwhile.
+const QUESTIONS_MAX: usize = 8;
 /// Prohibited and Invalid Query Type (RFC 8914 section 4.19, RFC 9824 section 3.5).
 const PROHIBITED: u16 = 18;
 const INVALID_QUERY_TYPE: u16 = 30;
@@ -69,6 +71,8 @@ pub struct HandlerSettings {
     pub payload_octets: u16,
     /// The secret of cookies; servers behind one address share it (RFC 9018).
     pub cookie_secret: [u8; 16],
+    /// How addresses are made up for clients that have IPv6 alone, if they are.
+    pub dns64: Option<Dns64>,
 }
 
 impl HandlerSettings {
@@ -79,6 +83,7 @@ impl HandlerSettings {
             deadline: Duration::from_millis(4500),
             payload_octets: 1232,
             cookie_secret,
+            dns64: None,
         }
     }
 }
@@ -156,10 +161,15 @@ pub struct Now {
     pub cache: u64,
 }
 
-/// Everything an answer is made of.
-pub struct Handler {
+/// What may be exchanged while queries are answered.
+struct Manner {
     settings: HandlerSettings,
     special: SpecialZones,
+}
+
+/// Everything an answer is made of.
+pub struct Handler {
+    manner: ArcSwap<Manner>,
     in_force: Arc<ArcSwap<InForce>>,
     upstream: Arc<CachingUpstream>,
     runtime: Handle,
@@ -218,8 +228,7 @@ impl Handler {
             rdata: vec![b"\x07RFC8482\0".as_slice().into()],
         };
         Self {
-            settings,
-            special,
+            manner: ArcSwap::from_pointee(Manner { settings, special }),
             in_force,
             upstream,
             runtime,
@@ -228,6 +237,16 @@ impl Handler {
             events,
             minimal_any: [hinfo],
         }
+    }
+
+    /// Puts other settings and zones in place, from the next query on.
+    pub fn replace(&self, settings: HandlerSettings, special: SpecialZones) {
+        self.manner.store(Arc::new(Manner { settings, special }));
+    }
+
+    /// The cache and who is asked.
+    pub fn upstream(&self) -> &Arc<CachingUpstream> {
+        &self.upstream
     }
 
     /// The time, to be read once for a batch of queries.
@@ -245,7 +264,8 @@ impl Handler {
         out: &mut Vec<u8>,
     ) -> Fast {
         let mut buffer = NameBuffer::default();
-        let request = match self.open(packet, client, now, &mut buffer, out) {
+        let manner = self.manner.load();
+        let request = match self.open(&manner, packet, client, now, &mut buffer, out) {
             Opening::Silent => {
                 shard.lost(client.transport, Loss::NoQuery);
                 return Fast::Silent;
@@ -258,7 +278,8 @@ impl Handler {
             Opening::Question(request) => request,
         };
         let in_force = self.in_force.load();
-        match self.attempt(&request, client, &in_force, &Resolved::new(), now, out) {
+        let resolved = Resolved::new();
+        match self.attempt(&manner, &request, client, &in_force, &resolved, now, out) {
             Attempt::Needs(_) => Fast::Slow,
             Attempt::Done(done) => {
                 let silent = done.outcome == Outcome::Silent;
@@ -271,8 +292,9 @@ impl Handler {
     /// Answers, asking the upstream where that is necessary. None is silence.
     pub async fn answer(&self, packet: &[u8], client: Client, shard: &Shard) -> Option<Vec<u8>> {
         let mut buffer = NameBuffer::default();
-        let mut out = Vec::with_capacity(usize::from(self.settings.payload_octets));
-        let request = match self.open(packet, client, self.now(), &mut buffer, &mut out) {
+        let manner = self.manner.load_full();
+        let mut out = Vec::with_capacity(usize::from(manner.settings.payload_octets));
+        let request = match self.open(&manner, packet, client, self.now(), &mut buffer, &mut out) {
             Opening::Silent => {
                 shard.lost(client.transport, Loss::NoQuery);
                 return None;
@@ -288,12 +310,13 @@ impl Handler {
         };
         let in_force = self.in_force.load_full();
         let start = Instant::now();
-        let deadline = start + self.settings.deadline;
+        let deadline = start + manner.settings.deadline;
         let mut resolved = Resolved::new();
         loop {
             let now = self.now();
-            let question = match self.attempt(&request, client, &in_force, &resolved, now, &mut out)
-            {
+            let attempt =
+                self.attempt(&manner, &request, client, &in_force, &resolved, now, &mut out);
+            let question = match attempt {
                 Attempt::Done(done) => {
                     let silent = done.outcome == Outcome::Silent;
                     let waited = start.elapsed();
@@ -333,13 +356,14 @@ impl Handler {
     /// Everything that can be said before policy.
     fn open<'p>(
         &'p self,
+        manner: &Manner,
         packet: &'p [u8],
         client: Client,
         now: Now,
         buffer: &'p mut NameBuffer,
         out: &mut Vec<u8>,
     ) -> Opening<'p> {
-        let allowed = self.settings.access.allows(client.address.ip());
+        let allowed = manner.settings.access.allows(client.address.ip());
         let header = |code, outcome, out: &mut Vec<u8>| {
             let (code, outcome) =
                 if allowed { (code, outcome) } else { (rcode::REFUSED, Outcome::Refused) };
@@ -370,7 +394,7 @@ impl Handler {
             None => Opening::Question(request),
             Some((code, reason)) => {
                 let reply = Reply { reason, ..Reply::empty(code) };
-                reply.write(&self.envelope(&request, client, now), out);
+                reply.write(&manner.envelope(&request, client, now), out);
                 Opening::Refused(match code {
                     rcode::REFUSED => Outcome::Refused,
                     _ => Outcome::Malformed,
@@ -379,28 +403,10 @@ impl Handler {
         }
     }
 
-    fn envelope<'r>(&self, request: &'r Request<'r>, client: Client, now: Now) -> Envelope<'r> {
-        let edns = request.edns.unwrap_or_default();
-        let ours = self.settings.payload_octets;
-        let octets_max = match client.transport {
-            // Less than 512 means 512 (RFC 6891 section 6.2.3).
-            Transport::Udp => usize::from(edns.payload_octets.min(ours).max(PAYLOAD_OCTETS_MIN)),
-            _ => MESSAGE_OCTETS_MAX,
-        };
-        let encrypted = !matches!(client.transport, Transport::Udp | Transport::Tcp);
-        let secret = &self.settings.cookie_secret;
-        Envelope {
-            request,
-            octets_max,
-            payload_octets: ours,
-            cookie: edns.cookie.and_then(|c| cookie(secret, c, client.address.ip(), now.time)),
-            keepalive: client.keepalive.filter(|_| edns.keepalive),
-            padded: edns.padded && encrypted,
-        }
-    }
-
+    #[expect(clippy::too_many_arguments, reason = "an answer takes all of this")]
     fn attempt(
         &self,
+        manner: &Manner,
         request: &Request<'_>,
         client: Client,
         in_force: &InForce,
@@ -411,11 +417,12 @@ impl Handler {
         let recall = |question: QuestionRef<'_>| self.recall(question, now);
         let flow = Flow {
             request,
-            envelope: self.envelope(request, client, now),
+            envelope: manner.envelope(request, client, now),
             client,
             in_force,
-            special: &self.special,
+            special: &manner.special,
             minimal_any: &self.minimal_any,
+            dns64: manner.settings.dns64.as_ref().filter(|d| d.serves(client.address.ip())),
             recall: &recall,
             resolved,
         };
@@ -465,6 +472,28 @@ impl Handler {
                 waited_microseconds: u32::try_from(waited.as_micros()).unwrap_or(u32::MAX),
             })
         });
+    }
+}
+
+impl Manner {
+    fn envelope<'r>(&self, request: &'r Request<'r>, client: Client, now: Now) -> Envelope<'r> {
+        let edns = request.edns.unwrap_or_default();
+        let ours = self.settings.payload_octets;
+        let octets_max = match client.transport {
+            // Less than 512 means 512 (RFC 6891 section 6.2.3).
+            Transport::Udp => usize::from(edns.payload_octets.min(ours).max(PAYLOAD_OCTETS_MIN)),
+            _ => MESSAGE_OCTETS_MAX,
+        };
+        let encrypted = !matches!(client.transport, Transport::Udp | Transport::Tcp);
+        let secret = &self.settings.cookie_secret;
+        Envelope {
+            request,
+            octets_max,
+            payload_octets: ours,
+            cookie: edns.cookie.and_then(|c| cookie(secret, c, client.address.ip(), now.time)),
+            keepalive: client.keepalive.filter(|_| edns.keepalive),
+            padded: edns.padded && encrypted,
+        }
     }
 }
 
