@@ -9,7 +9,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 
-use super::{Answers, WhyQuestion};
+use super::{Answers, AsnQuestion, AsnRankQuestion, WhyQuestion};
 use crate::diagnostic::Diagnostic;
 
 /// Octets of a request that carries a command.
@@ -25,6 +25,8 @@ pub fn local(answers: Arc<dyn Answers>) -> Router {
         .route("/v1/status", get(status))
         .route("/v1/feeds", get(feeds))
         .route("/v1/why", get(why))
+        .route("/v1/asn/rank", get(asn_ranking))
+        .route("/v1/asn", get(asn))
         .route("/v1/reload", post(reload))
         .route("/v1/refresh", post(refresh))
         .layer(axum::extract::DefaultBodyLimit::max(BODY_OCTETS_MAX))
@@ -74,6 +76,14 @@ async fn why(State(answers): Daemon, Query(question): Query<WhyQuestion>) -> Res
         Ok(why) => Json(why).into_response(),
         Err(finding) => refusal(finding),
     }
+}
+
+async fn asn_ranking(State(answers): Daemon, Query(question): Query<AsnRankQuestion>) -> Response {
+    Json(answers.asn_ranking(question)).into_response()
+}
+
+async fn asn(State(answers): Daemon, Query(question): Query<AsnQuestion>) -> Response {
+    Json(answers.asn(question)).into_response()
 }
 
 async fn reload(State(answers): Daemon) -> Response {

@@ -63,6 +63,7 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
         Command::Status => questions::status(arguments),
         Command::Zones => questions::zones(arguments),
         Command::Feeds(feeds) => questions::feeds(arguments, feeds),
+        Command::Asn(asn) => questions::asn(arguments, asn),
         Command::Export(export) => export::run(arguments, export),
         Command::Reload => questions::reload(arguments),
         Command::Refresh(refresh) => questions::refresh(arguments, refresh),

@@ -13,6 +13,7 @@ pub mod exporter;
 pub mod feeds;
 pub mod keeper;
 pub mod local;
+pub mod neighbourhood;
 pub mod notices;
 pub mod offline;
 pub mod publisher;
@@ -82,8 +83,16 @@ pub async fn serve(
     let state = State::take(&config.state_directory)?;
     watcher.doing(Some("reading the state directory"));
     let restored = restore(&config, state.directory(), state.seed, started_at)?;
-    let Restored { mut pipeline, mut standings, book, local, fell_back, has_generation, findings } =
-        restored;
+    let Restored {
+        mut pipeline,
+        mut standings,
+        mut counting,
+        book,
+        local,
+        fell_back,
+        has_generation,
+        findings,
+    } = restored;
     for finding in findings.iter().chain(&local.findings) {
         tracing::warn!("{finding}");
     }
@@ -98,7 +107,10 @@ pub async fn serve(
         Arc::new(Feeds::new(book.clone(), fetch, clock.clone(), events.clone(), metrics.clone()));
     feeds.take_local_files(&|source| watcher.doing(Some(&format!("reading {source}")))).await;
     watcher.doing(Some("judging"));
-    let learnt = take_in(&inbox, &mut pipeline, &mut standings);
+    let learnt = take_in(&inbox, &mut pipeline, &mut standings, &mut counting);
+    counting.count(pipeline.model(), pipeline.sources(), clock.now());
+    standings.neighbourhood = Arc::new(counting.neighbourhood());
+    pipeline.set_standings(standings.clone());
     let kept =
         pipeline.generated().iter().map(|(o, zone)| (o.clone(), zone.soa().serial)).collect();
     let first = match has_generation {
@@ -121,6 +133,7 @@ pub async fn serve(
     let writer = Writer {
         pipeline,
         standings,
+        counting,
         publisher,
         generations: Generations::of(state.directory()),
         clock: clock.clone(),
@@ -205,6 +218,7 @@ fn take_in(
     inbox: &mpsc::Receiver<Event>,
     pipeline: &mut crate::pipeline::Pipeline,
     standings: &mut crate::pipeline::Standings,
+    counting: &mut neighbourhood::Counting,
 ) -> bool {
     let mut learnt = false;
     for event in inbox.try_iter() {
@@ -215,6 +229,10 @@ fn take_in(
             Event::Standings(change) => {
                 change(standings);
                 pipeline.set_standings(standings.clone());
+            }
+            Event::Routes(routes) => {
+                let (table, names) = *routes;
+                counting.set_routes(table, names);
             }
             Event::Local(..) | Event::Stop => continue,
         }
