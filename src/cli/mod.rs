@@ -65,6 +65,7 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
         Command::Feeds(feeds) => questions::feeds(arguments, feeds),
         Command::Export(export) => export::run(arguments, export),
         Command::Reload => questions::reload(arguments),
+        Command::Flush(flush) => questions::flush(arguments, flush),
         Command::Refresh(refresh) => questions::refresh(arguments, refresh),
     }
 }
