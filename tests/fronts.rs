@@ -193,3 +193,12 @@ fn a_hangup_takes_over_a_renewed_certificate_and_who_is_answered() {
     fronts.instance.daemon().wait_for_line("what was in force stays");
     assert!(said(&kdig, &all).contains("status: REFUSED"));
 }
+
+#[test]
+fn a_flush_is_a_command_and_a_name_that_is_none_is_said() {
+    let fronts = fronts("");
+    let said = fronts.instance.say(&["flush", "example.com", "--below"]);
+    assert!(said.contains("example.com and all names below are asked for anew"), "{said}");
+    let said = fronts.instance.say(&["flush", "a..b"]);
+    assert!(said.contains("error: `a..b` is not a name"), "{said}");
+}

@@ -66,6 +66,7 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
         Command::Asn(asn) => questions::asn(arguments, asn),
         Command::Export(export) => export::run(arguments, export),
         Command::Reload => questions::reload(arguments),
+        Command::Flush(flush) => questions::flush(arguments, flush),
         Command::Refresh(refresh) => questions::refresh(arguments, refresh),
     }
 }

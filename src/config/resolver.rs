@@ -5,12 +5,17 @@ use std::path::PathBuf;
 
 use crate::model::{Name, Network};
 use crate::resolver::dns64::Dns64;
+use crate::resolver::rate::RateSettings;
+use crate::resolver::tcp::TcpSettings;
+use crate::resolver::udp::UdpSettings;
 
 /// The resolver's own side.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Resolver {
     /// Addresses for UDP and TCP alike.
     pub listen: Vec<SocketAddr>,
+    /// Interfaces whose addresses, at the start, are listened on too.
+    pub interfaces: Vec<Interface>,
     /// The clients that are answered; others are refused.
     pub allow_from: Vec<Network>,
     /// Memory for answers, in octets.
@@ -21,6 +26,44 @@ pub struct Resolver {
     pub dns64: Option<Dns64>,
     /// Encrypted transports.
     pub encrypted: Encrypted,
+    /// How much at once.
+    pub limits: Limits,
+    /// How often clients are answered.
+    pub rates: RateSettings,
+}
+
+/// A network interface whose addresses are listened on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Interface {
+    /// Its name.
+    pub name: String,
+    /// The port.
+    pub port: u16,
+}
+
+/// How much at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Queries over UDP that wait for an answer from elsewhere.
+    pub queries: usize,
+    /// Of one client.
+    pub client_queries: usize,
+    /// Open connections, for each transport that has any.
+    pub connections: usize,
+    /// Of one client.
+    pub client_connections: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        let (udp, tcp) = (UdpSettings::default().limits, TcpSettings::default().connections);
+        Self {
+            queries: udp.all_max,
+            client_queries: udp.client_max,
+            connections: tcp.all_max,
+            client_connections: tcp.client_max,
+        }
+    }
 }
 
 /// Zones that every resolver serves itself (RFC 6303, RFC 6761).

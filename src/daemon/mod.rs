@@ -154,7 +154,7 @@ pub async fn serve(
         config: &config,
         sockets,
         in_force,
-        upstream,
+        upstream: upstream.clone(),
         clock: clock.clone(),
         metrics: metrics.clone(),
         seed: state.seed,
@@ -181,6 +181,8 @@ pub async fn serve(
         reload,
         metrics: metrics.clone(),
         clock: clock.clone(),
+        caching: doors.caching.clone(),
+        upstream,
         fixed: Fixed {
             started_at: Some(started_at),
             listening,

@@ -19,6 +19,7 @@ use crate::resolver::access::Access;
 use crate::resolver::cache::{CacheSettings, CachingUpstream};
 use crate::resolver::encrypted::{Encrypted, QuicFront};
 use crate::resolver::handler::{Handler, HandlerSettings, InForce, Parts};
+use crate::resolver::quota::Limits;
 use crate::resolver::special::{SpecialSettings, SpecialZones};
 use crate::resolver::tcp::{TcpFront, TcpSettings};
 use crate::resolver::udp::{UdpFront, UdpSettings};
@@ -114,6 +115,8 @@ pub struct Needs<'a> {
 
 /// The open doors.
 pub struct Doors {
+    /// What is known already, and who is asked for more.
+    pub caching: Arc<CachingUpstream>,
     udp: UdpFront,
     tcp: TcpFront,
     /// DNS over TLS and HTTPS.
@@ -127,6 +130,7 @@ pub fn handling(config: &Config, seed: u64) -> HandlerSettings {
     HandlerSettings {
         access: Access::new(&config.resolver.allow_from),
         dns64: config.resolver.dns64.clone(),
+        rates: config.resolver.rates.clone(),
         ..HandlerSettings::new(cookie_secret(seed))
     }
 }
@@ -167,9 +171,15 @@ pub fn open(needs: Needs<'_>) -> Result<Doors, Diagnostic> {
     let kept = certificate(config, &needs.sockets)?;
     let Sockets { udp, tcp, tls, https, quic, http3 } = needs.sockets;
     let runtime = Handle::current();
-    let udp = UdpFront::start(udp, &handler, &needs.metrics, &runtime, UdpSettings::default());
-    let tcp = TcpFront::start(tcp, &handler, &needs.metrics, TcpSettings::default());
+    let limits = &config.resolver.limits;
+    let waiting = Limits { all_max: limits.queries, client_max: limits.client_queries };
+    let udp_settings = UdpSettings { limits: waiting, ..UdpSettings::default() };
+    let connections = Limits { all_max: limits.connections, client_max: limits.client_connections };
+    let tcp_settings = TcpSettings { connections, ..TcpSettings::default() };
+    let udp = UdpFront::start(udp, &handler, &needs.metrics, &runtime, udp_settings);
+    let tcp = TcpFront::start(tcp, &handler, &needs.metrics, tcp_settings);
     let mut doors = Doors {
+        caching: Arc::clone(handler.upstream()),
         udp: udp.map_err(failed)?,
         tcp: tcp.map_err(failed)?,
         streams: Vec::new(),
@@ -180,7 +190,7 @@ pub fn open(needs: Needs<'_>) -> Result<Doors, Diagnostic> {
             certificates: Arc::clone(&kept.certificates),
             handler: &handler,
             metrics: &needs.metrics,
-            settings: TcpSettings::default(),
+            settings: tcp_settings,
         };
         doors.streams.push(encrypted.tls(tls).map_err(failed)?);
         doors.streams.push(encrypted.https(https).map_err(failed)?);

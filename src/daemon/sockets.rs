@@ -5,13 +5,14 @@
 //! pass one for each worker and address.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::net::{SocketAddr, SocketAddrV6, TcpListener, UdpSocket};
 
 use listenfd::ListenFd;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
 use super::designation::Listening;
 use crate::config::Resolver;
+use crate::config::resolver::Interface;
 use crate::diagnostic::Diagnostic;
 use crate::resolver::udp;
 
@@ -42,7 +43,11 @@ impl Sockets {
             Diagnostic::error(format!("the sockets passed by systemd cannot be used: {error}"))
         })?;
         if sockets.udp.is_empty() && sockets.tcp.is_empty() {
-            let Self { udp, tcp, .. } = Self::bind(&resolver.listen, workers)?;
+            let mut addresses = resolver.listen.clone();
+            for interface in &resolver.interfaces {
+                addresses.extend(of_interface(interface)?);
+            }
+            let Self { udp, tcp, .. } = Self::bind(&addresses, workers)?;
             (sockets.udp, sockets.tcp) = (udp, tcp);
         }
         let encrypted = &resolver.encrypted;
@@ -133,6 +138,31 @@ impl Sockets {
     }
 }
 
+/// The addresses that an interface has now.
+fn of_interface(interface: &Interface) -> Result<Vec<SocketAddr>, Diagnostic> {
+    let Interface { name, port } = interface;
+    let failed = |what: String| {
+        Diagnostic::error(format!("interface {name}: {what}"))
+            .hint("`ip address` lists them; see `[resolver] listen`")
+    };
+    let all = nix::ifaddrs::getifaddrs().map_err(|error| failed(error.to_string()))?;
+    let addresses: Vec<SocketAddr> = all
+        .filter(|found| found.interface_name == *name)
+        .filter_map(|found| found.address)
+        .filter_map(|address| {
+            let v4 = address.as_sockaddr_in().map(|v4| SocketAddr::from((v4.ip(), *port)));
+            let v6 = address
+                .as_sockaddr_in6()
+                .map(|v6| SocketAddrV6::new(v6.ip(), *port, 0, v6.scope_id()).into());
+            v4.or(v6)
+        })
+        .collect();
+    match addresses.is_empty() {
+        true => Err(failed("it is not there, or has no address".to_owned())),
+        false => Ok(addresses),
+    }
+}
+
 /// Binds a socket to each address.
 fn each<S>(
     addresses: &[SocketAddr],
@@ -175,6 +205,15 @@ fn refused(address: SocketAddr, protocol: &str, error: &io::Error) -> Diagnostic
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_interface_stands_for_all_its_addresses() {
+        let named = |name: &str| Interface { name: name.to_owned(), port: 5353 };
+        let addresses = of_interface(&named("lo")).unwrap();
+        assert!(addresses.contains(&"127.0.0.1:5353".parse().unwrap()), "{addresses:?}");
+        let error = of_interface(&named("none0")).unwrap_err().to_string();
+        assert!(error.contains("interface none0: it is not there"), "{error}");
+    }
 
     #[test]
     fn workers_share_an_address_and_a_taken_one_is_named() {

@@ -14,11 +14,12 @@ use tokio::time::Instant;
 
 use super::access::Access;
 use super::cache::{Answer, Cached, CachingUpstream, QuestionRef};
-use super::cookie::cookie;
+use super::cookie::{cookie, is_ours};
 use super::dns64::Dns64;
 use super::flow::{Attempt, Done, Flow, Resolved};
 use super::message::{Incoming, NameBuffer, PAYLOAD_OCTETS_MIN, Request, rcode, read, rtype};
-use super::reply::{Envelope, Reply, SoaWire, write_header};
+use super::rate::{Kind, RateSettings, Rates, Sending};
+use super::reply::{Envelope, Reply, SoaWire, truncate, write_header};
 use super::special::SpecialZones;
 use crate::model::time::Clock;
 use crate::model::{RrSet, Timestamp};
@@ -73,6 +74,8 @@ pub struct HandlerSettings {
     pub cookie_secret: [u8; 16],
     /// How addresses are made up for clients that have IPv6 alone, if they are.
     pub dns64: Option<Dns64>,
+    /// How often clients are answered.
+    pub rates: RateSettings,
 }
 
 impl HandlerSettings {
@@ -84,6 +87,7 @@ impl HandlerSettings {
             payload_octets: 1232,
             cookie_secret,
             dns64: None,
+            rates: RateSettings::default(),
         }
     }
 }
@@ -170,6 +174,7 @@ struct Manner {
 /// Everything an answer is made of.
 pub struct Handler {
     manner: ArcSwap<Manner>,
+    rates: Rates,
     in_force: Arc<ArcSwap<InForce>>,
     upstream: Arc<CachingUpstream>,
     runtime: Handle,
@@ -227,8 +232,10 @@ impl Handler {
             ttl: MINIMAL_ANY_TTL,
             rdata: vec![b"\x07RFC8482\0".as_slice().into()],
         };
+        let seed = settings.cookie_secret.first_chunk().map_or(0, |s| u64::from_be_bytes(*s));
         Self {
             manner: ArcSwap::from_pointee(Manner { settings, special }),
+            rates: Rates::new(seed),
             in_force,
             upstream,
             runtime,
@@ -265,12 +272,20 @@ impl Handler {
     ) -> Fast {
         let mut buffer = NameBuffer::default();
         let manner = self.manner.load();
+        if !self.rates.take_query(&manner.settings.rates, client.address.ip(), now.cache) {
+            shard.lost(client.transport, Loss::RateLimited);
+            return Fast::Silent;
+        }
         let request = match self.open(&manner, packet, client, now, &mut buffer, out) {
             Opening::Silent => {
                 shard.lost(client.transport, Loss::NoQuery);
                 return Fast::Silent;
             }
             Opening::Refused(outcome) => {
+                if !self.may_leave(&manner, None, client, now, out) {
+                    shard.lost(client.transport, Loss::RateLimited);
+                    return Fast::Silent;
+                }
                 shard.query(client.transport, outcome);
                 return Fast::Reply;
             }
@@ -283,6 +298,10 @@ impl Handler {
             Attempt::Needs(_) => Fast::Slow,
             Attempt::Done(done) => {
                 let silent = done.outcome == Outcome::Silent;
+                if !silent && !self.may_leave(&manner, Some(&request), client, now, out) {
+                    shard.lost(client.transport, Loss::RateLimited);
+                    return Fast::Silent;
+                }
                 self.report(&request, client, done, out, now, Duration::ZERO, shard);
                 if silent { Fast::Silent } else { Fast::Reply }
             }
@@ -293,6 +312,14 @@ impl Handler {
     pub async fn answer(&self, packet: &[u8], client: Client, shard: &Shard) -> Option<Vec<u8>> {
         let mut buffer = NameBuffer::default();
         let manner = self.manner.load_full();
+        // Other transports come by `fast` first, which has counted the question.
+        let uncounted =
+            matches!(client.transport, Transport::Doh | Transport::Doq | Transport::Doh3);
+        let (rates, address) = (&manner.settings.rates, client.address.ip());
+        if uncounted && !self.rates.take_query(rates, address, self.now().cache) {
+            shard.lost(client.transport, Loss::RateLimited);
+            return None;
+        }
         let mut out = Vec::with_capacity(usize::from(manner.settings.payload_octets));
         let request = match self.open(&manner, packet, client, self.now(), &mut buffer, &mut out) {
             Opening::Silent => {
@@ -319,6 +346,10 @@ impl Handler {
             let question = match attempt {
                 Attempt::Done(done) => {
                     let silent = done.outcome == Outcome::Silent;
+                    if !silent && !self.may_leave(&manner, Some(&request), client, now, &mut out) {
+                        shard.lost(client.transport, Loss::RateLimited);
+                        return None;
+                    }
                     let waited = start.elapsed();
                     self.report(&request, client, done, &out, now, waited, shard);
                     return (!silent).then_some(out);
@@ -333,6 +364,40 @@ impl Handler {
                 false => None,
             };
             resolved.push((question, result.unwrap_or(Err(UpstreamError::Timeout))));
+        }
+    }
+
+    /// Whether a response over UDP leaves, perhaps truncated, by the rate of its like. A client
+    /// that shows a cookie of ours asks for itself.
+    fn may_leave(
+        &self,
+        manner: &Manner,
+        request: Option<&Request<'_>>,
+        client: Client,
+        now: Now,
+        out: &mut Vec<u8>,
+    ) -> bool {
+        let HandlerSettings { rates, cookie_secret, .. } = &manner.settings;
+        if rates.responses_per_second == 0 || client.transport != Transport::Udp {
+            return true;
+        }
+        let address = client.address.ip();
+        let shown = request.and_then(|request| request.edns?.cookie);
+        if shown.is_some_and(|shown| is_ours(cookie_secret, shown, address, now.time)) {
+            return true;
+        }
+        let kind = match (request, out.get(3).map_or(0, |octet| u16::from(octet & 0xf))) {
+            (Some(request), rcode::NO_ERROR) => Kind::Data(request.name_wire(), request.rtype),
+            (_, rcode::NAME_ERROR) => Kind::NoName,
+            _ => Kind::Error,
+        };
+        match (self.rates.response(rates, address, kind, now.cache), request) {
+            (Sending::Whole, _) => true,
+            (Sending::Truncated, Some(request)) => {
+                truncate(out, request.question_end);
+                true
+            }
+            _ => false,
         }
     }
 
@@ -569,6 +634,29 @@ mod tests {
         packet.truncate(20);
         assert_eq!(fast(&rig, &packet, client), "Refused rd ra");
         assert_eq!(rig.metrics.queries(Outcome::Refused), 3);
+    }
+
+    #[tokio::test]
+    async fn responses_beyond_the_rate_slip_or_stay_away_but_for_connections_and_cookies() {
+        let rates = RateSettings { responses_per_second: 1, ..RateSettings::default() };
+        let settings = HandlerSettings { rates, ..HandlerSettings::new([0; 16]) };
+        let rules = [rule("*.bad.test", Action::NxDomain)];
+        let zones = vec![policy("rpz1.policy", rules)];
+        let rig = Rig::new(Plan { zones, settings: Some(settings), ..Plan::default() });
+        let heads = |question: &str| {
+            let head = |reply: String| reply.lines().next().unwrap_or_default().to_owned();
+            [(); 3].map(|()| head(rig.ask_fast(question)))
+        };
+        assert_eq!(heads("www.bad.test A"), ["NXDomain rd ra", "silence", "NXDomain tc rd ra"]);
+        assert_eq!(heads("www.bad.test A tcp"), ["NXDomain rd ra"; 3]);
+        let (packet, client) = query("www.bad.test A");
+        let mut message = Message::from_vec(&packet).unwrap();
+        let now = rig.handler.now();
+        let ours = cookie(&[0; 16], &[5; 8], client.address.ip(), now.time).unwrap();
+        let edns = message.edns.as_mut().unwrap();
+        edns.options_mut().insert(EdnsOption::Unknown(10, ours.to_vec()));
+        let packet = message.to_vec().unwrap();
+        assert!((0..9).all(|_| fast(&rig, &packet, client).starts_with("NXDomain rd")));
     }
 
     #[tokio::test]

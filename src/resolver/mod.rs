@@ -11,6 +11,7 @@ pub mod garden;
 pub mod handler;
 pub mod message;
 pub mod quota;
+pub mod rate;
 pub mod reply;
 mod rewrite;
 #[cfg(test)]

@@ -197,8 +197,8 @@ mod tests {
             (
                 "[resolver]\ntls = 1\n",
                 "error: unknown key `tls` in `[resolver]`\n  --> s.toml:2:1\n\
-                 hint: known here are `allow_from`, `listen`, `cache_size`, `local_zones`, `dns64` and \
-                 `encrypted`",
+                 hint: known here are `allow_from`, `listen`, `cache_size`, `local_zones`, `dns64`, \
+                 `encrypted`, `limits` and `rate_limit`",
             ),
             (
                 "[api]\nhttp = '192.0.2.1:80'\n",

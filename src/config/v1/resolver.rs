@@ -3,13 +3,14 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use super::super::resolver::{Certificate, Encrypted, LocalZones, Resolver};
-use super::{listen, networks, path, words};
+use super::super::resolver::{Certificate, Encrypted, Interface, Limits, LocalZones, Resolver};
+use super::{LISTEN_MAX, listen, networks, path, words};
 use crate::diagnostic::Diagnostic;
 use crate::document::Table;
 use crate::model::{Name, Network};
 use crate::resolver::access::Access;
 use crate::resolver::dns64::{self, Dns64, Prefix};
+use crate::resolver::rate::RateSettings;
 use crate::resolver::special::{SpecialSettings, SpecialZones};
 
 /// Clients that are answered by default: this machine and private networks (RFC 1918, RFC 4193),
@@ -33,11 +34,17 @@ const CACHE_OCTETS_MIN: u64 = 1 << 20;
 const CACHE_OCTETS_MAX: u64 = 1 << 40;
 /// The most prefixes of translators; a network has one, or two while it moves.
 const PREFIXES_MAX: usize = 8;
+/// The longest name of an interface (IFNAMSIZ of Linux, without its end).
+const INTERFACE_OCTETS_MAX: usize = 15;
+/// More than any machine holds, so that a slip is seen.
+const LIMIT_MAX: i64 = 10_000_000;
+/// As much.
+const RATE_MAX: i64 = 1_000_000;
 
 pub(super) fn resolver(table: Option<&Table<'_>>) -> Resolver {
     let get = |key| table.and_then(|table| table.get(key));
     let networks = table.map_or_else(Vec::new, |table| networks(table, "allow_from"));
-    let addresses = table.map_or_else(Vec::new, |table| listen(table, "listen"));
+    let (addresses, interfaces) = table.map_or_else(Default::default, places);
     if let Some(value) = get("listen")
         && value.clone().items().is_empty()
     {
@@ -46,10 +53,11 @@ pub(super) fn resolver(table: Option<&Table<'_>>) -> Resolver {
     let cache = get("cache_size")
         .and_then(|v| v.parse(|text| words::octets(text, CACHE_OCTETS_MIN..=CACHE_OCTETS_MAX)));
     Resolver {
-        listen: match addresses.is_empty() {
+        listen: match addresses.is_empty() && interfaces.is_empty() {
             true => vec![SocketAddr::from(([127, 0, 0, 1], 5300))],
             false => addresses,
         },
+        interfaces,
         // An empty list answers nobody, which is what it says.
         allow_from: match get("allow_from") {
             None => ALLOW_FROM.map(constant_network).to_vec(),
@@ -59,6 +67,78 @@ pub(super) fn resolver(table: Option<&Table<'_>>) -> Resolver {
         local_zones: table.and_then(|t| t.table("local_zones", local_zones)).unwrap_or_default(),
         dns64: table.and_then(|t| t.table("dns64", dns64)).flatten(),
         encrypted: table.and_then(|t| t.table("encrypted", encrypted)).unwrap_or_default(),
+        limits: table.and_then(|t| t.table("limits", limits)).unwrap_or_default(),
+        rates: table.and_then(|t| t.table("rate_limit", rates)).unwrap_or_default(),
+    }
+}
+
+/// Addresses with ports, and interfaces with or without.
+fn places(table: &Table<'_>) -> (Vec<SocketAddr>, Vec<Interface>) {
+    let (mut addresses, mut interfaces) = (Vec::new(), Vec::new());
+    let values = table.list("listen");
+    if let Some(beyond) = values.get(LISTEN_MAX) {
+        beyond.report(Diagnostic::error(format!("more than {LISTEN_MAX} addresses")));
+    }
+    for value in values.iter().take(LISTEN_MAX) {
+        let found = value.parse(|text| match interface(text) {
+            Some(interface) => Ok(Err(interface)),
+            None => words::socket_address(text).map(Ok),
+        });
+        match found {
+            Some(Ok(address)) => addresses.push(address),
+            Some(Err(interface)) => interfaces.push(interface),
+            None => {}
+        }
+    }
+    (addresses, interfaces)
+}
+
+/// Reads `eth0` or `eth0:53`.
+fn interface(text: &str) -> Option<Interface> {
+    let (name, port) = match text.split_once(':') {
+        Some((name, port)) => (name, port.parse().ok().filter(|port| *port != 0)?),
+        None => (text, 53),
+    };
+    let sound = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.@".contains(&byte);
+    let is_name = (1..=INTERFACE_OCTETS_MAX).contains(&name.len())
+        && name.bytes().all(sound)
+        && name.bytes().any(|byte| byte.is_ascii_alphabetic());
+    is_name.then(|| Interface { name: name.to_owned(), port })
+}
+
+fn limits(table: &Table<'_>) -> Limits {
+    let usual = Limits::default();
+    let limit = |key, otherwise: usize| {
+        let value = table.get(key).and_then(|v| v.integer(1..=LIMIT_MAX));
+        value.and_then(|number| usize::try_from(number).ok()).unwrap_or(otherwise)
+    };
+    Limits {
+        queries: limit("queries", usual.queries),
+        client_queries: limit("client_queries", usual.client_queries),
+        connections: limit("connections", usual.connections),
+        client_connections: limit("client_connections", usual.client_connections),
+    }
+}
+
+fn rates(table: &Table<'_>) -> RateSettings {
+    let usual = RateSettings::default();
+    let number = |key, range, otherwise: u32| {
+        let value = table.get(key).and_then(|v| v.integer(range));
+        value.and_then(|number| u32::try_from(number).ok()).unwrap_or(otherwise)
+    };
+    let prefix = |key, longest, otherwise: u8| {
+        let value = table.get(key).and_then(|v| v.integer(1..=longest));
+        value.and_then(|number| u8::try_from(number).ok()).unwrap_or(otherwise)
+    };
+    let window = table.get("window").and_then(|v| v.parse(|text| words::seconds(text, 1..=3600)));
+    RateSettings {
+        responses_per_second: number("responses_per_second", 0..=RATE_MAX, 0),
+        slip: number("slip", 0..=10, usual.slip),
+        window_seconds: window.unwrap_or(usual.window_seconds),
+        v4_prefix: prefix("ipv4_prefix", 32, usual.v4_prefix),
+        v6_prefix: prefix("ipv6_prefix", 128, usual.v6_prefix),
+        client_queries_per_second: number("client_queries_per_second", 0..=RATE_MAX, 0),
+        exempt: Access::new(&networks(table, "exempt")),
     }
 }
 
@@ -169,6 +249,18 @@ mod tests {
         );
         assert_eq!(found, "");
         let resolver = config.unwrap().resolver;
+        let (config, found) = findings(
+            "[resolver]\nlisten = ['eth0', 'br-lan:5353', '127.0.0.1:53']\n\
+             [resolver.limits]\nconnections = 9\n\
+             [resolver.rate_limit]\nresponses_per_second = 20\nwindow = '5s'\n",
+        );
+        assert_eq!(found, "");
+        let other = config.unwrap().resolver;
+        let interfaces: Vec<(&str, u16)> =
+            other.interfaces.iter().map(|i| (i.name.as_str(), i.port)).collect();
+        assert_eq!(interfaces, [("eth0", 53), ("br-lan", 5353)]);
+        assert_eq!((other.listen.len(), other.limits.connections), (1, 9));
+        assert_eq!((other.rates.responses_per_second, other.rates.window_seconds), (20, 5));
         assert!(!resolver.local_zones.enabled && resolver.local_zones.off.len() == 1);
         let dns64 = resolver.dns64.unwrap();
         assert!(dns64.serves("2001:db8::1".parse().unwrap()));
