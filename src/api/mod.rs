@@ -12,7 +12,7 @@ pub use client::{Client, ClientError};
 pub use routes::{local, public};
 
 use crate::diagnostic::Diagnostic;
-use crate::pipeline::report::{FeedSays, Status, Why};
+use crate::pipeline::report::{AsnRanking, AsnSays, FeedSays, Status, Why};
 
 /// What somebody asks about.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -25,6 +25,28 @@ pub struct WhyQuestion {
     /// The query type by name, `A` where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rtype: Option<String>,
+}
+
+/// Which AS somebody wants to see.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct AsnRankQuestion {
+    /// By IPv6 instead of IPv4.
+    pub v6: bool,
+    /// In CIRCL's definition instead of ours.
+    pub circl: bool,
+    /// Days of history beside each.
+    pub days: usize,
+    /// How many.
+    pub count: usize,
+}
+
+/// An AS somebody asks about.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct AsnQuestion {
+    /// The AS.
+    pub system: u32,
+    /// Days of history.
+    pub days: usize,
 }
 
 /// How a reload went.
@@ -47,10 +69,16 @@ pub trait Answers: Send + Sync + 'static {
     fn status(&self) -> Status;
     /// Every source and its state.
     fn feeds(&self) -> Vec<FeedSays>;
+    /// The worst AS.
+    fn asn_ranking(&self, question: AsnRankQuestion) -> AsnRanking;
+    /// Everything known of one AS.
+    fn asn(&self, question: AsnQuestion) -> AsnSays;
     /// Why an indicator is answered as it is.
     async fn why(&self, question: WhyQuestion) -> Result<Why, Diagnostic>;
     /// Reads policies and zones again, as an edit does.
     async fn reload(&self) -> Reloaded;
+    /// Forgets what is known of a name, or of it and all names below.
+    fn flush(&self, name: &str, below: bool) -> Result<(), Diagnostic>;
     /// Makes a source due at once; all of them where none is named.
     async fn refresh(&self, source: Option<String>) -> Result<usize, Diagnostic>;
 }

@@ -9,7 +9,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 
-use super::{Answers, WhyQuestion};
+use super::{Answers, AsnQuestion, AsnRankQuestion, WhyQuestion};
 use crate::diagnostic::Diagnostic;
 
 /// Octets of a request that carries a command.
@@ -25,8 +25,11 @@ pub fn local(answers: Arc<dyn Answers>) -> Router {
         .route("/v1/status", get(status))
         .route("/v1/feeds", get(feeds))
         .route("/v1/why", get(why))
+        .route("/v1/asn/rank", get(asn_ranking))
+        .route("/v1/asn", get(asn))
         .route("/v1/reload", post(reload))
         .route("/v1/refresh", post(refresh))
+        .route("/v1/flush", post(flush))
         .layer(axum::extract::DefaultBodyLimit::max(BODY_OCTETS_MAX))
         .with_state(answers)
 }
@@ -76,8 +79,30 @@ async fn why(State(answers): Daemon, Query(question): Query<WhyQuestion>) -> Res
     }
 }
 
+async fn asn_ranking(State(answers): Daemon, Query(question): Query<AsnRankQuestion>) -> Response {
+    Json(answers.asn_ranking(question)).into_response()
+}
+
+async fn asn(State(answers): Daemon, Query(question): Query<AsnQuestion>) -> Response {
+    Json(answers.asn(question)).into_response()
+}
+
 async fn reload(State(answers): Daemon) -> Response {
     Json(answers.reload().await).into_response()
+}
+
+#[derive(Deserialize)]
+struct Flush {
+    name: String,
+    #[serde(default)]
+    below: bool,
+}
+
+async fn flush(State(answers): Daemon, Query(flush): Query<Flush>) -> Response {
+    match answers.flush(&flush.name, flush.below) {
+        Ok(()) => Json(serde_json::json!({ "flushed": flush.name })).into_response(),
+        Err(finding) => refusal(finding),
+    }
 }
 
 #[derive(Deserialize)]

@@ -4,6 +4,8 @@
 //! STATE/archive/SOURCE.claims     claims ([`crate::evidence::claims`] says how they lie)
 //! STATE/archive/SOURCE.receipt    where they came from and when (JSON)
 //! STATE/archive/SOURCE.DAY.ranks  a popularity list of one day since 1970, thirty at most
+//! STATE/archive/SOURCE.routes     announced prefixes with their AS ([`crate::bgp`])
+//! STATE/archive/SOURCE.asnames    names of AS
 //! STATE/archive/SOURCE.text       a list that is kept as it is, such as public suffixes
 //! ```
 //!
@@ -21,6 +23,7 @@ use bytes::Bytes;
 pub use generation::{Generation, GenerationError, Generations};
 pub use receipt::{Attempt, Receipt, Reject};
 
+use crate::bgp::{AsNames, RouteTable};
 use crate::disk;
 use crate::evidence::popularity::DAYS;
 use crate::evidence::{Claims, ClaimsError, RankList};
@@ -56,6 +59,14 @@ pub enum ArchiveError {
         path: PathBuf,
         /// What is wrong with it.
         error: LayoutError,
+    },
+    /// The file of routes or names of AS is not what this program writes.
+    #[error("{path}: {error}")]
+    Routes {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        error: crate::bgp::OctetsError,
     },
     /// The receipt is not what this program writes.
     #[error("{path}: {error}")]
@@ -170,6 +181,34 @@ impl Archive {
         }
         files.sort();
         Ok(files)
+    }
+
+    /// Keeps announced prefixes and names of AS.
+    pub fn store_routes(
+        &self,
+        source: &SourceId,
+        table: &RouteTable,
+        names: &AsNames,
+    ) -> Result<(), ArchiveError> {
+        for (ending, octets) in [("routes", table.octets()), ("asnames", names.octets())] {
+            let path = self.path(source, ending);
+            disk::replace(&path, |out| out.write_all(octets))
+                .map_err(|error| ArchiveError::Io { path, error })?;
+        }
+        Ok(())
+    }
+
+    /// Announced prefixes and names of AS, mapped; none where there are none yet.
+    pub fn routes(&self, source: &SourceId) -> Result<Option<(RouteTable, AsNames)>, ArchiveError> {
+        let paths = ["routes", "asnames"].map(|ending| self.path(source, ending));
+        let [table, names] = [self.map(&paths[0])?, self.map(&paths[1])?];
+        let (Some(table), Some(names)) = (table, names) else { return Ok(None) };
+        let [path, names_path] = paths;
+        let table =
+            RouteTable::from_octets(table).map_err(|error| ArchiveError::Routes { path, error })?;
+        let names = AsNames::from_octets(names)
+            .map_err(|error| ArchiveError::Routes { path: names_path, error })?;
+        Ok(Some((table, names)))
     }
 
     /// Keeps a list as it is.

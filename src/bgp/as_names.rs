@@ -61,6 +61,12 @@ impl AsNames {
         self.systems.is_empty()
     }
 
+    /// All names, by AS number.
+    pub fn iter(&self) -> impl Iterator<Item = (u32, &str)> {
+        let systems = (0..self.len()).map(|at| read_u32(&self.systems, at * 4));
+        systems.filter_map(|system| Some((system, self.name(system)?)))
+    }
+
     /// The name of an AS, fit to be shown: it has no control or direction characters.
     pub fn name(&self, system: u32) -> Option<&str> {
         let (mut low, mut high) = (0, self.len());

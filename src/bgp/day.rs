@@ -9,8 +9,8 @@
 //! magic "skbgpday", checksum and lengths as in [`super::octets`], then eight sections:
 //! head     day u32, then for IPv4 and IPv6: E_g u64, ΣH in ppm u64, ΣN u64
 //! sources  names, each ended by a zero octet
-//! systems  AS, rank i16, listed u32, H in ppm u64, N u64, CIRCL's rank f64: 34 octets, IPv4
-//! prefixes first address, length u8, rank i16, listed u32: 11 octets, IPv4
+//! systems  AS, mban i16, listed u32, H in ppm u64, N u64, CIRCL's rank f64: 34 octets, IPv4
+//! prefixes first address, length u8, mban i16, listed u32: 11 octets, IPv4
 //! by source  AS, source u16, listed u32: ten octets, IPv4
 //! systems, prefixes (23 octets), by source of IPv6
 //! ```
@@ -26,7 +26,7 @@ use super::census::{Census, Counted};
 use super::family::{Family, Number, network};
 use super::octets::{Kind, OctetsError, read_u32, read_u64};
 use super::rate::Rate;
-use super::reputation::{LOCAL_RANK_MBAN, Standing};
+use super::reputation::Standing;
 use super::rows::{Rows, prefix_key, system_key, system_of};
 use crate::model::{Network, SourceId, Timestamp};
 
@@ -64,8 +64,9 @@ impl fmt::Display for UtcDay {
 pub struct DayRecord {
     /// The AS.
     pub system: u32,
-    /// Its rank after that day, within [`LOCAL_RANK_MBAN`].
-    pub rank_mban: i16,
+    /// `1000 · log10(E / E_g)` after that day, not clamped, so that it also tells the worst apart;
+    /// [`local_rank`](super::local_rank) of it is the rank.
+    pub log_ratio_mban: i16,
     /// Distinct listed addresses or /64s.
     pub listed: u32,
     /// H, in ppm.
@@ -81,8 +82,8 @@ pub struct DayRecord {
 pub struct PrefixRecord {
     /// The prefix.
     pub network: Network,
-    /// Its rank after that day, within [`LOCAL_RANK_MBAN`].
-    pub rank_mban: i16,
+    /// `1000 · log10(E / E_g)` after that day, not clamped.
+    pub log_ratio_mban: i16,
     /// Distinct listed addresses or /64s, at least 1.
     pub listed: u32,
 }
@@ -252,10 +253,9 @@ impl fmt::Debug for Day {
     }
 }
 
-/// A rank within its bounds, as a row has it; 0 where there is none.
-fn clamped(mban: Option<i32>) -> i16 {
-    let (min, max) = LOCAL_RANK_MBAN;
-    mban.unwrap_or(0).clamp(min, max) as i16
+/// A ratio as a row has it: at most 19,266 mban either way; 0 where there is none.
+fn in_row(log_ratio_mban: Option<i32>) -> i16 {
+    i16::try_from(log_ratio_mban.unwrap_or(0)).expect("64 octaves are 19,266 mban")
 }
 
 fn narrow(count: u64) -> u32 {
@@ -267,12 +267,12 @@ fn systems(standing: &Standing, census: &Census, family: Family) -> Vec<u8> {
     for (system, mban) in standing.system_ranks(family) {
         let count = census.family(family).system(system);
         let circl = census.circl.position(family, system).map_or(0.0, |(rank, _)| rank.rank);
-        let rank = clamped(mban);
-        if count.is_none() && circl == 0.0 && rank <= 0 {
+        let ratio = in_row(mban);
+        if count.is_none() && circl == 0.0 && ratio <= 0 {
             continue;
         }
         out.extend(system_key(system));
-        out.extend(rank.to_le_bytes());
+        out.extend(ratio.to_le_bytes());
         out.extend(narrow(count.map_or(0, |count| count.listed)).to_le_bytes());
         out.extend(count.map_or(0, |count| count.weight_ppm).to_le_bytes());
         let space = census.announced.space(system);
@@ -285,7 +285,7 @@ fn systems(standing: &Standing, census: &Census, family: Family) -> Vec<u8> {
 fn record(row: &[u8]) -> DayRecord {
     DayRecord {
         system: system_of(row),
-        rank_mban: i16::from_le_bytes([row[4], row[5]]),
+        log_ratio_mban: i16::from_le_bytes([row[4], row[5]]),
         listed: read_u32(row, 6),
         weight_ppm: read_u64(row, 10),
         announced: read_u64(row, 18),
@@ -299,7 +299,7 @@ fn prefixes<N: Number>(standing: &Standing, census: &Census) -> Vec<u8> {
         let route = census.table.route_at(N::FAMILY, count.position);
         let start = census.table.side::<N>().start::<N>(count.position);
         out.extend(prefix_key(start, route.length()));
-        out.extend(clamped(standing.prefix_mban(route.network())).to_le_bytes());
+        out.extend(in_row(standing.prefix_mban(route.network())).to_le_bytes());
         out.extend(narrow(count.listed).to_le_bytes());
     }
     out
@@ -316,7 +316,7 @@ fn prefix_record<N: Number>(row: &[u8]) -> PrefixRecord {
     let length = row[N::OCTETS].min(N::BITS);
     PrefixRecord {
         network: network(N::read_sortable(row), length),
-        rank_mban: i16::from_le_bytes([row[N::OCTETS + 1], row[N::OCTETS + 2]]),
+        log_ratio_mban: i16::from_le_bytes([row[N::OCTETS + 1], row[N::OCTETS + 2]]),
         listed: read_u32(row, N::OCTETS + 3),
     }
 }

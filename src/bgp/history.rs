@@ -44,14 +44,15 @@ impl History {
         self.days.iter().map(move |day| (day.day(), day.system(family, system)))
     }
 
-    /// By how much the rank of an AS changed, in mban, since a week before the newest day or the
+    /// By how much the unclamped rank of an AS changed, in mban, since a week before the newest day or the
     /// last day known before that; a day without a record counts as rank 0. None while the history
     /// is too short.
     pub fn trend_mban(&self, family: Family, system: u32) -> Option<i32> {
         let newest = self.newest()?;
         let before = self.days.iter().rfind(|day| newest.day().0 - day.day().0 >= TREND_DAYS)?;
-        let rank =
-            |day: &Day| day.system(family, system).map_or(0, |record| i32::from(record.rank_mban));
+        let rank = |day: &Day| {
+            day.system(family, system).map_or(0, |record| i32::from(record.log_ratio_mban))
+        };
         Some(rank(newest) - rank(before))
     }
 }
@@ -83,7 +84,7 @@ mod tests {
         listed.push((107, "198.51.100.1 198.51.100.2 198.51.100.3"));
         let history = days(&listed);
         let [first, last] = [0, 7].map(|at| history.days()[at].system(Family::V4, 64501));
-        let [first, last] = [first, last].map(|record| i32::from(record.unwrap().rank_mban));
+        let [first, last] = [first, last].map(|record| i32::from(record.unwrap().log_ratio_mban));
         assert_eq!(history.trend_mban(Family::V4, 64501), Some(last - first));
         assert_ne!(last, first);
         assert_eq!(history.trend_mban(Family::V4, 1), Some(0));
@@ -102,5 +103,16 @@ mod tests {
         assert_eq!(history.days().iter().map(|day| day.day().0).collect::<Vec<_>>(), [2, 3]);
         let seen = history.of_system(Family::V4, 64500).filter(|(_, record)| record.is_some());
         assert_eq!(seen.count(), 2);
+    }
+
+    #[test]
+    fn an_as_stays_in_the_days_as_long_as_its_rank_is_above_0() {
+        let both = "192.0.2.1 192.0.2.2 198.51.100.1";
+        let on = |day, text| census(day, ROUTES, &[list("one", 50, 5, text)], "");
+        let after = on(2, "198.51.100.1");
+        let reputation = Reputation::start().counted(&on(1, both)).counted(&after);
+        let record = Day::of(reputation.live(), &after).system(Family::V4, 64500).unwrap();
+        assert_eq!((record.listed, record.circl), (0, 0.0));
+        assert!(record.log_ratio_mban > 0, "{record:?}");
     }
 }

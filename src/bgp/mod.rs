@@ -44,5 +44,5 @@ pub use family::Family;
 pub use history::{DAYS_KEPT, History};
 pub use octets::OctetsError;
 pub use rate::Rate;
-pub use reputation::{LOCAL_RANK_MBAN, Reputation, Standing, WorstSystem};
+pub use reputation::{LOCAL_RANK_MBAN, Reputation, Standing, WorstSystem, local_rank};
 pub use routes::{Origins, Route, RouteTable, RouteTableBuilder};

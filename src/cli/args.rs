@@ -39,8 +39,12 @@ pub enum Command {
     Export(Export),
     /// Read policies and zones again, as an edit of a file does.
     Reload,
+    /// Forget the answers about a name.
+    Flush(Flush),
     /// Fetch a source now, or all of them.
     Refresh(Refresh),
+    /// Show the worst AS (`asn rank`), or one of them (`asn AS64500`).
+    Asn(Asn),
     /// Work with scoring models.
     #[command(subcommand)]
     Model(Model),
@@ -56,7 +60,7 @@ pub struct Check {
 /// What to explain.
 #[derive(Debug, Args)]
 pub struct Why {
-    /// A name, such as `login.bad.net`.
+    /// A name such as `login.bad.net`, an address, a prefix, or an AS such as `AS64500`.
     pub name: String,
     /// Explain what this client would be told.
     #[arg(long, value_name = "ADDRESS")]
@@ -73,11 +77,41 @@ pub struct Feeds {
     pub source: Option<String>,
 }
 
+/// Which AS.
+#[derive(Debug, Args)]
+pub struct Asn {
+    /// `rank` for the worst, or an AS such as `AS64500`.
+    #[arg(value_name = "rank|AS")]
+    pub what: String,
+    /// Rank in the definition of CIRCL's BGP Ranking instead of ours.
+    #[arg(long)]
+    pub circl: bool,
+    /// Rank by IPv6 instead of IPv4.
+    #[arg(long)]
+    pub v6: bool,
+    /// Days of history, at most 100.
+    #[arg(long, default_value_t = 14, value_parser = clap::value_parser!(u16).range(1..=100))]
+    pub days: u16,
+    /// How many of the worst, at most 1000.
+    #[arg(long, default_value_t = 25, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub count: u16,
+}
+
 /// Where to.
 #[derive(Debug, Args)]
 pub struct Export {
     /// Directory to write into.
     pub directory: PathBuf,
+}
+
+/// Which answers.
+#[derive(Debug, Args)]
+pub struct Flush {
+    /// A name, such as `example.com`.
+    pub name: String,
+    /// All names below it as well.
+    #[arg(long)]
+    pub below: bool,
 }
 
 /// Which source.

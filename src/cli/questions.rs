@@ -3,14 +3,15 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::args::{Arguments, Feeds, Refresh, Why};
+use super::args::{Arguments, Asn, Feeds, Flush, Refresh, Why};
 use super::{Failure, configuration, print, print_json, render};
 use crate::api::client::escaped;
-use crate::api::{Client, ClientError, Reloaded, WhyQuestion};
+use crate::api::{AsnQuestion, AsnRankQuestion, Client, ClientError, Reloaded, WhyQuestion};
 use crate::config::Config;
 use crate::daemon::clock::SystemClock;
 use crate::daemon::offline::Offline;
 use crate::diagnostic::Diagnostic;
+use crate::model::Indicator;
 use crate::model::time::Clock as _;
 use crate::pipeline::report;
 
@@ -69,6 +70,32 @@ pub fn feeds(arguments: &Arguments, feeds: &Feeds) -> Result<(), Failure> {
     show(arguments, &answer, |feeds| render::feeds::feeds(feeds, now.0, samples))
 }
 
+/// The worst AS, or one of them.
+pub fn asn(arguments: &Arguments, asn: &Asn) -> Result<(), Failure> {
+    let (days, now) = (usize::from(asn.days), SystemClock.now());
+    if asn.what == "rank" {
+        let count = usize::from(asn.count);
+        let question = AsnRankQuestion { v6: asn.v6, circl: asn.circl, days, count };
+        let path =
+            format!("/v1/asn/rank?v6={}&circl={}&days={days}&count={count}", asn.v6, asn.circl);
+        let answer: report::AsnRanking =
+            ask(arguments, &path, |offline| Ok(offline.asn_ranking(&question, now)))?;
+        return show(arguments, &answer, render::asn::ranking);
+    }
+    let system = match Indicator::parse(&asn.what) {
+        Ok(Indicator::As(system)) => system,
+        _ => {
+            return Err(Diagnostic::error(format!("`{}` is not an AS", asn.what))
+                .hint("write `rank`, or an AS such as `AS64500`")
+                .into());
+        }
+    };
+    let question = AsnQuestion { system, days };
+    let path = format!("/v1/asn?system={system}&days={days}");
+    let answer: report::AsnSays = ask(arguments, &path, |offline| Ok(offline.asn(&question, now)))?;
+    show(arguments, &answer, render::asn::system)
+}
+
 /// Reads policies and zones again.
 pub fn reload(arguments: &Arguments) -> Result<(), Failure> {
     let answer: Reloaded = command(arguments, "/v1/reload")?;
@@ -81,6 +108,16 @@ pub fn reload(arguments: &Arguments) -> Result<(), Failure> {
         format!("{}\n{outcome}", answer.findings.join("\n"))
     })?;
     if accepted { Ok(()) } else { Err(Failure(Vec::new())) }
+}
+
+/// Forgets the answers about a name.
+pub fn flush(arguments: &Arguments, flush: &Flush) -> Result<(), Failure> {
+    let path = format!("/v1/flush?name={}&below={}", escaped(&flush.name), flush.below);
+    let answer: serde_json::Value = command(arguments, &path)?;
+    show(arguments, &answer, |_| match flush.below {
+        true => format!("{} and all names below are asked for anew", flush.name),
+        false => format!("{} is asked for anew", flush.name),
+    })
 }
 
 /// Fetches a source now, or all of them.

@@ -2,6 +2,7 @@
 
 use crate::diagnostic::Place;
 use crate::model::SourceId;
+use crate::pipeline::Ranks;
 use crate::scoring::Reference;
 use crate::source::settings::{self, LicenceMode, Off};
 use crate::zone::Mode;
@@ -17,6 +18,8 @@ pub struct Source {
     pub weighs_as: Option<String>,
     /// What the age of its entries counts from, if other than in the scoring model.
     pub reference: Option<Reference>,
+    /// What its addresses do in the ranks of networks.
+    pub ranks: Ranks,
     /// Where it stands.
     pub place: Place,
     /// Where its trust is declared.

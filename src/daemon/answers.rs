@@ -7,15 +7,18 @@ use hickory_proto::rr::RecordType;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::book::Book;
-use crate::api::{Answers, Reloaded, WhyQuestion};
+use crate::api::{Answers, AsnQuestion, AsnRankQuestion, Reloaded, WhyQuestion};
+use crate::bgp::Family;
 use crate::diagnostic::Diagnostic;
 use crate::model::time::Clock;
-use crate::model::{Name, Timestamp};
+use crate::model::{Indicator, Timestamp};
 use crate::pipeline::report::{
-    FeedSays, PolicySays, PopularitySays, SnapshotSays, Status, Why, ZoneSays,
+    AsnRanking, AsnSays, FeedSays, PolicySays, PopularitySays, SnapshotSays, Status, Why, ZoneSays,
 };
 use crate::pipeline::{Published, Subject};
 use crate::publish::file;
+use crate::resolver::cache::CachingUpstream;
+use crate::resolver::upstream::UpstreamResolver;
 use crate::snapshot::Transport;
 use crate::telemetry::Metrics;
 use crate::zone::Mode;
@@ -36,6 +39,10 @@ pub struct Voice {
     pub clock: Arc<dyn Clock>,
     /// What does not change while the daemon runs.
     pub fixed: Fixed,
+    /// What is known of names.
+    pub caching: Arc<CachingUpstream>,
+    /// Who is asked, and what it has learnt.
+    pub upstream: Arc<UpstreamResolver>,
 }
 
 /// What does not change while the daemon runs.
@@ -74,6 +81,15 @@ impl Answers for Voice {
         self.book.says(self.clock.now())
     }
 
+    fn asn_ranking(&self, question: AsnRankQuestion) -> AsnRanking {
+        asn_ranking(&self.published.borrow().clone(), &question, self.clock.now())
+    }
+
+    fn asn(&self, question: AsnQuestion) -> AsnSays {
+        let state = self.published.borrow().clone();
+        state.asn(question.system, question.days, self.clock.now())
+    }
+
     async fn why(&self, question: WhyQuestion) -> Result<Why, Diagnostic> {
         let state = self.published.borrow().clone();
         let now = self.clock.now();
@@ -90,17 +106,47 @@ impl Answers for Voice {
         }
     }
 
+    fn flush(&self, name: &str, below: bool) -> Result<(), Diagnostic> {
+        let parsed = match name.trim() {
+            "." => Ok(Name::root()),
+            text => Name::from_host(text),
+        };
+        let parsed = parsed.map_err(|error| {
+            Diagnostic::error(format!("`{name}` is not a name: {error}"))
+                .hint("write a name, such as `example.com`")
+        })?;
+        // What the upstream has learnt hangs together; it goes as a whole, and first, so that
+        // nothing old comes back from there.
+        self.upstream.flush().map_err(|error| Diagnostic::error(error.to_string()))?;
+        match below {
+            true => self.caching.cache().flush_below(parsed.as_ref()),
+            false => self.caching.cache().flush_name(parsed.as_ref()),
+        }
+        tracing::info!(name = %parsed, below, "flushed");
+        Ok(())
+    }
+
     async fn refresh(&self, source: Option<String>) -> Result<usize, Diagnostic> {
         self.book.poke(source.as_deref())
     }
 }
 
+/// The worst AS.
+pub fn asn_ranking(state: &Published, question: &AsnRankQuestion, now: Timestamp) -> AsnRanking {
+    let family = if question.v6 { Family::V6 } else { Family::V4 };
+    state.asn_ranking(family, question.circl, question.days, question.count, now)
+}
+
 /// Why an indicator is answered as it is.
 pub fn why(state: &Published, question: &WhyQuestion, now: Timestamp) -> Result<Why, Diagnostic> {
-    let name = Name::from_host(question.indicator.trim()).map_err(|error| {
+    let indicator = Indicator::parse(&question.indicator).map_err(|error| {
         Diagnostic::error(format!("`{}` is not a name: {error}", question.indicator))
-            .hint("write a host name, such as `login.bad.net`")
+            .hint("write a host name such as `login.bad.net`, an address, a prefix or `AS64500`")
     })?;
+    let name = match indicator {
+        Indicator::Domain(name) => name,
+        network => return Ok(state.why_network(&network, now)),
+    };
     let rtype = match &question.rtype {
         None => RecordType::A,
         Some(text) => text.to_ascii_uppercase().parse::<RecordType>().map_err(|_| {

@@ -4,9 +4,11 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use smallvec::SmallVec;
 use tokio::sync::Notify;
 
 use crate::archive::{Archive, ArchiveError, Receipt};
+use crate::bgp::{AsNames, AsNamesBuilder, Family, RouteTable, RouteTableBuilder, load};
 use crate::diagnostic::Diagnostic;
 use crate::evidence::{Claims, Popularity, PublicSuffixes, RankList};
 use crate::model::{SourceId, Timestamp, Trust};
@@ -86,6 +88,35 @@ impl Book {
         Popularity::join(&lists, now.0 / 86_400, suffixes, self.hash_seed)
     }
 
+    /// Announced prefixes and names of AS by all sources in use, in the order of the configuration.
+    /// A prefix of several sources has the origins of all of them.
+    pub fn routes(&self) -> (RouteTable, AsNames) {
+        let mut found = Vec::new();
+        for source in self.in_use().filter(|source| matches!(source.role, Role::Routes(_))) {
+            match self.archive.routes(&source.id) {
+                Ok(routes) => found.extend(routes),
+                Err(error) => {
+                    self.forget(&source.id);
+                    tracing::error!(source = %source.id, %error, "routes are left out");
+                }
+            }
+        }
+        if found.len() == 1
+            && let Some(alone) = found.pop()
+        {
+            return alone;
+        }
+        let (mut table, mut names) = (RouteTableBuilder::default(), AsNamesBuilder::default());
+        for (routes, named) in &found {
+            for route in Family::ALL.into_iter().flat_map(|family| routes.routes(family)) {
+                let origins: SmallVec<[u32; 4]> = route.origins().iter().collect();
+                table.add(route.network(), &origins);
+            }
+            named.iter().for_each(|(system, name)| names.add(system, name));
+        }
+        (table.finish(), names.finish())
+    }
+
     /// Public suffixes: the newest list of a source, else the one compiled in.
     pub fn suffixes(&self) -> PublicSuffixes {
         let source = self.in_use().find(|source| source.role == Role::PublicSuffixes);
@@ -141,6 +172,8 @@ impl Book {
             trust: match (&source.role, &source.trust) {
                 (Role::Popularity, _) => "popularity".to_owned(),
                 (Role::PublicSuffixes, _) => "public suffixes".to_owned(),
+                (Role::Routes(load::Format::Asnames), _) => "names of AS".to_owned(),
+                (Role::Routes(_), _) => "routes".to_owned(),
                 (Role::Claims, Trust::Scored) => "scored".to_owned(),
                 (Role::Claims, Trust::Operator) => "operator".to_owned(),
                 (Role::Claims, Trust::Category(category)) => category.to_string(),

@@ -218,6 +218,11 @@ impl Feeds {
                 let popularity = Arc::new(self.book.popularity(&self.book.suffixes(), now));
                 Event::Standings(Box::new(move |standings| standings.popularity = popularity))
             }
+            Content::Routes(routes) => {
+                let (table, names) = &**routes;
+                self.book.archive.store_routes(&source.id, table, names)?;
+                Event::Routes(Box::new(self.book.routes()))
+            }
             Content::Suffixes(text) => {
                 self.book.archive.store_text(&source.id, text)?;
                 let suffixes = Arc::new(self.book.suffixes());

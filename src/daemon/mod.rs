@@ -8,9 +8,12 @@
 pub mod answers;
 pub mod book;
 pub mod clock;
+pub mod designation;
 pub mod exporter;
 pub mod feeds;
+pub mod keeper;
 pub mod local;
+pub mod neighbourhood;
 pub mod notices;
 pub mod offline;
 pub mod publisher;
@@ -68,7 +71,11 @@ pub trait Watcher: Send + Sync {
 }
 
 /// Runs until told to stop.
-pub async fn serve(config: Config, watcher: &dyn Watcher) -> Result<(), Vec<Diagnostic>> {
+pub async fn serve(
+    config: Config,
+    reread: Box<keeper::Reread>,
+    watcher: &dyn Watcher,
+) -> Result<(), Vec<Diagnostic>> {
     let config = Arc::new(config);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let started_at = clock.now();
@@ -76,8 +83,16 @@ pub async fn serve(config: Config, watcher: &dyn Watcher) -> Result<(), Vec<Diag
     let state = State::take(&config.state_directory)?;
     watcher.doing(Some("reading the state directory"));
     let restored = restore(&config, state.directory(), state.seed, started_at)?;
-    let Restored { mut pipeline, mut standings, book, local, fell_back, has_generation, findings } =
-        restored;
+    let Restored {
+        mut pipeline,
+        mut standings,
+        mut counting,
+        book,
+        local,
+        fell_back,
+        has_generation,
+        findings,
+    } = restored;
     for finding in findings.iter().chain(&local.findings) {
         tracing::warn!("{finding}");
     }
@@ -92,7 +107,10 @@ pub async fn serve(config: Config, watcher: &dyn Watcher) -> Result<(), Vec<Diag
         Arc::new(Feeds::new(book.clone(), fetch, clock.clone(), events.clone(), metrics.clone()));
     feeds.take_local_files(&|source| watcher.doing(Some(&format!("reading {source}")))).await;
     watcher.doing(Some("judging"));
-    let learnt = take_in(&inbox, &mut pipeline, &mut standings);
+    let learnt = take_in(&inbox, &mut pipeline, &mut standings, &mut counting);
+    counting.count(pipeline.model(), pipeline.sources(), clock.now());
+    standings.neighbourhood = Arc::new(counting.neighbourhood());
+    pipeline.set_standings(standings.clone());
     let kept =
         pipeline.generated().iter().map(|(o, zone)| (o.clone(), zone.soa().serial)).collect();
     let first = match has_generation {
@@ -115,6 +133,7 @@ pub async fn serve(config: Config, watcher: &dyn Watcher) -> Result<(), Vec<Diag
     let writer = Writer {
         pipeline,
         standings,
+        counting,
         publisher,
         generations: Generations::of(state.directory()),
         clock: clock.clone(),
@@ -129,19 +148,23 @@ pub async fn serve(config: Config, watcher: &dyn Watcher) -> Result<(), Vec<Diag
 
     let stop = CancellationToken::new();
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
-    let sockets = Sockets::open(&config.resolver.listen, workers)?;
-    let listening = sockets.addresses();
+    let sockets = Sockets::open(&config.resolver, workers)?;
+    let (listening, has_encrypted) = (sockets.addresses(), sockets.has_encrypted());
     let doors = resolver::open(resolver::Needs {
         config: &config,
         sockets,
         in_force,
-        upstream,
+        upstream: upstream.clone(),
         clock: clock.clone(),
         metrics: metrics.clone(),
         seed: state.seed,
         stop: stop.clone(),
+        reread,
     })?;
     let mut not_running = Vec::new();
+    if !has_encrypted {
+        not_running.push("encrypted DNS: `[resolver.encrypted]` has no addresses".to_owned());
+    }
     open_garden(&config, &readers, &clock, state.seed, &stop, &mut not_running).await?;
     feeds.run(&stop);
 
@@ -158,6 +181,8 @@ pub async fn serve(config: Config, watcher: &dyn Watcher) -> Result<(), Vec<Diag
         reload,
         metrics: metrics.clone(),
         clock: clock.clone(),
+        caching: doors.caching.clone(),
+        upstream,
         fixed: Fixed {
             started_at: Some(started_at),
             listening,
@@ -195,6 +220,7 @@ fn take_in(
     inbox: &mpsc::Receiver<Event>,
     pipeline: &mut crate::pipeline::Pipeline,
     standings: &mut crate::pipeline::Standings,
+    counting: &mut neighbourhood::Counting,
 ) -> bool {
     let mut learnt = false;
     for event in inbox.try_iter() {
@@ -205,6 +231,10 @@ fn take_in(
             Event::Standings(change) => {
                 change(standings);
                 pipeline.set_standings(standings.clone());
+            }
+            Event::Routes(routes) => {
+                let (table, names) = *routes;
+                counting.set_routes(table, names);
             }
             Event::Local(..) | Event::Stop => continue,
         }

@@ -6,12 +6,12 @@ use super::answers::{self, Fixed};
 use super::book::Book;
 use super::restore::{Restored, restore};
 use super::state::State;
-use crate::api::WhyQuestion;
+use crate::api::{AsnQuestion, AsnRankQuestion, WhyQuestion};
 use crate::config::Config;
 use crate::diagnostic::Diagnostic;
 use crate::model::Timestamp;
 use crate::pipeline::Published;
-use crate::pipeline::report::{FeedSays, PolicySays, Status, Why};
+use crate::pipeline::report::{AsnRanking, AsnSays, FeedSays, PolicySays, Status, Why};
 
 /// What the daemon would begin with.
 pub struct Offline {
@@ -46,6 +46,16 @@ impl Offline {
     /// Why an indicator would be answered as it would.
     pub fn why(&self, question: &WhyQuestion, now: Timestamp) -> Result<Why, Diagnostic> {
         answers::why(&self.published, question, now)
+    }
+
+    /// The worst AS.
+    pub fn asn_ranking(&self, question: &AsnRankQuestion, now: Timestamp) -> AsnRanking {
+        answers::asn_ranking(&self.published, question, now)
+    }
+
+    /// Everything known of one AS.
+    pub fn asn(&self, question: &AsnQuestion, now: Timestamp) -> AsnSays {
+        self.published.asn(question.system, question.days, now)
     }
 
     /// How the program would be.

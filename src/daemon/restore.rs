@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::book::Book;
 use super::local::{self, Local};
+use super::neighbourhood::Counting;
 use crate::archive::{Archive, Generation, Generations};
 use crate::config::{self, Config};
 use crate::diagnostic::Diagnostic;
@@ -26,6 +27,8 @@ pub struct Restored {
     pub pipeline: Pipeline,
     /// What guards look into.
     pub standings: Standings,
+    /// The ranks of networks.
+    pub counting: Counting,
     /// The sources.
     pub book: Book,
     /// The operator's files as they are now.
@@ -59,7 +62,11 @@ pub fn restore(
 
     let suffixes = Arc::new(book.suffixes());
     let popularity = Arc::new(book.popularity(&suffixes, now));
-    let standings = Standings { suffixes, popularity, ..Standings::default() };
+    let (table, names) = book.routes();
+    let (counting, found) = Counting::open(state, table, names);
+    findings.extend(found);
+    let neighbourhood = Arc::new(counting.neighbourhood());
+    let standings = Standings { suffixes, popularity, neighbourhood, ..Standings::default() };
     pipeline.set_standings(standings.clone());
     pipeline.set_sources(sources(config, &book, &mut findings));
 
@@ -75,7 +82,7 @@ pub fn restore(
             false
         }
     };
-    Ok(Restored { pipeline, standings, book, local, fell_back, has_generation, findings })
+    Ok(Restored { pipeline, standings, counting, book, local, fell_back, has_generation, findings })
 }
 
 /// The policy of the files, or the last accepted one where the files are broken.
@@ -124,5 +131,6 @@ fn profile(source: &config::Source) -> Profile {
         mode: source.mode,
         weighs_as: weighs_as.into(),
         reference: source.reference,
+        ranks: source.ranks,
     }
 }

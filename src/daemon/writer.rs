@@ -10,8 +10,10 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::Duration;
 
+use super::neighbourhood::Counting;
 use super::publisher::Publisher;
 use crate::archive::{GenerationError, Generations};
+use crate::bgp::{AsNames, RouteTable};
 use crate::evidence::Claims;
 use crate::model::time::Clock;
 use crate::model::{SourceId, Timestamp};
@@ -41,6 +43,8 @@ pub enum Event {
     },
     /// Popularity or public suffixes changed.
     Standings(Box<dyn FnOnce(&mut Standings) + Send>),
+    /// Announced prefixes or names of AS changed.
+    Routes(Box<(RouteTable, AsNames)>),
     /// The operator's files changed. The sender is told once they are in force.
     Local(Arc<Policy>, Vec<(Order, PolicyZone)>, Option<tokio::sync::oneshot::Sender<()>>),
     /// The daemon stops.
@@ -56,6 +60,8 @@ pub struct Writer {
     pub pipeline: Pipeline,
     /// What guards look into, as sources fill it.
     pub standings: Standings,
+    /// The ranks of networks.
+    pub counting: Counting,
     /// Puts a state in force.
     pub publisher: Publisher,
     /// Where compiled zones are kept.
@@ -115,12 +121,18 @@ impl Writer {
     fn apply(&mut self, event: Event) -> Due {
         match event {
             Event::Claims { source, claims, asked_for } => {
+                self.counting.lists_changed();
                 self.pipeline.set_claims(&source, claims);
                 if asked_for { Due::Now } else { Due::Quietly }
             }
             Event::Standings(change) => {
                 change(&mut self.standings);
                 self.pipeline.set_standings(self.standings.clone());
+                Due::Quietly
+            }
+            Event::Routes(routes) => {
+                let (table, names) = *routes;
+                self.counting.set_routes(table, names);
                 Due::Quietly
             }
             Event::Local(policy, zones, told) => {
@@ -150,6 +162,9 @@ impl Writer {
     fn rebuild(&mut self) {
         let before: Vec<_> = self.pipeline.generated().to_vec();
         let started = tokio::time::Instant::now();
+        self.counting.count(self.pipeline.model(), self.pipeline.sources(), self.clock.now());
+        self.standings.neighbourhood = Arc::new(self.counting.neighbourhood());
+        self.pipeline.set_standings(self.standings.clone());
         let state = match self.pipeline.rebuild(self.clock.now()) {
             Ok(state) => state,
             Err(error) => {

@@ -2,11 +2,12 @@
 //! each category.
 
 use super::judge::{Court, Judged};
+use super::networks::{JudgedNetworks, NetworkCourt};
 use super::sources::{Scored, Source, names_the_host};
 use super::standing::{Standing, Standings};
-use super::verdicts::Verdicts;
+use super::verdicts::{Verdict, Verdicts};
 use crate::evidence::{Merge, NameClaim};
-use crate::model::{Name, NameRef, Timestamp, Trust};
+use crate::model::{Indicator, Name, NameRef, Timestamp, Trust};
 use crate::policy::domains::{DomainZone, Summary};
 use crate::policy::protect::Allowed;
 use crate::policy::{Policy, compile};
@@ -83,6 +84,7 @@ pub(super) struct Material<'m> {
     pub standings: &'m Standings,
     pub allowed: &'m Allowed,
     pub previous: &'m Verdicts,
+    pub previous_networks: &'m [(Indicator, Verdict)],
     pub suffix: NameRef<'m>,
     pub hash_seed: u64,
     pub now: Timestamp,
@@ -95,7 +97,7 @@ impl Material<'_> {
     }
 
     /// The zone of scores, with the decisions behind it.
-    pub fn threat(&self) -> (Generated, Judged) {
+    pub fn threat(&self) -> (Generated, Judged, JudgedNetworks) {
         let origin = Origin::Threat;
         let mut zone = DomainZone::new(self.builder(&origin), self.allowed);
         let block = zone.action(self.policy.block_action.clone());
@@ -111,8 +113,19 @@ impl Material<'_> {
         let judged = court.judge(|name, level| {
             zone.push(name, if level == Level::Block { block } else { redirect });
         });
+        let court = NetworkCourt {
+            model: self.model,
+            standings: self.standings,
+            scored: &scored,
+            previous: self.previous_networks,
+            now: self.now,
+        };
+        let networks = court.judge();
+        for (network, level) in &networks.rules {
+            zone.push_network(*network, if *level == Level::Block { block } else { redirect });
+        }
         let (zone, summary) = zone.finish();
-        (Generated { origin, zone, summary, held: Held::default() }, judged)
+        (Generated { origin, zone, summary, held: Held::default() }, judged, networks)
     }
 
     /// The zone of the operator's lists in a mode; none where no source has that trust and mode.

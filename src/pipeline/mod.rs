@@ -6,18 +6,22 @@
 //! milliseconds. [`Pipeline::rebuild`] judges all evidence anew. Both are pure: the same inputs and
 //! the same `now` give the same zones.
 
+mod asn;
 mod generate;
 mod judge;
+mod networks;
 pub mod report;
 mod sources;
 mod standing;
 mod verdicts;
 mod why;
+mod why_network;
 
 use std::sync::Arc;
 
 pub use generate::{Generated, Held, Origin};
-pub use sources::{Profile, Source};
+pub use networks::{Hosted, Hosting, Neighbourhood, NetworkVerdicts};
+pub use sources::{Profile, Ranks, Source};
 pub use standing::{Standing, Standings};
 pub use verdicts::{Verdict, Verdicts};
 pub use why::Subject;
@@ -38,6 +42,9 @@ pub struct Tally {
     pub levels: [usize; 4],
     /// Domains blocked as a whole because of their hosts.
     pub escalated: usize,
+    /// Scored networks and AS by level, likewise.
+    #[serde(default)]
+    pub network_levels: [usize; 4],
     /// Per generated zone: its name, what became of the names, what guards held back.
     pub zones: Vec<(String, Summary, Held)>,
 }
@@ -61,6 +68,7 @@ pub struct Pipeline {
     sources: Vec<Source>,
     standings: Standings,
     verdicts: Verdicts,
+    network_verdicts: NetworkVerdicts,
     generated: Vec<(Origin, Zone)>,
     /// The zones of the policy's own lists, as they were made last.
     local: Vec<Zone>,
@@ -88,6 +96,8 @@ pub struct Published {
     pub standings: Standings,
     /// What was decided.
     pub verdicts: Verdicts,
+    /// The same about networks and AS.
+    pub network_verdicts: NetworkVerdicts,
     /// What the last rebuild made.
     pub tally: Tally,
 }
@@ -103,6 +113,7 @@ impl Pipeline {
             sources: Vec::new(),
             standings: Standings::default(),
             verdicts: Verdicts::default(),
+            network_verdicts: [].into(),
             generated: Vec::new(),
             local: Vec::new(),
             tally: Tally::default(),
@@ -134,6 +145,16 @@ impl Pipeline {
     pub fn set_standings(&mut self, standings: Standings) {
         let critical = self.standings.critical.clone();
         self.standings = Standings { critical, ..standings };
+    }
+
+    /// The sources with their claims.
+    pub fn sources(&self) -> &[Source] {
+        &self.sources
+    }
+
+    /// The model in force.
+    pub fn model(&self) -> &Arc<Model> {
+        &self.model
     }
 
     /// Takes over the list of sources, and with it all claims.
@@ -213,11 +234,12 @@ impl Pipeline {
             standings: &self.standings,
             allowed: &allowed,
             previous: &self.verdicts,
+            previous_networks: &self.network_verdicts,
             suffix: self.suffix.as_ref(),
             hash_seed: self.hash_seed,
             now,
         };
-        let (threat, judged) = material.threat();
+        let (threat, judged, networks) = material.threat();
         let mut made: Vec<Generated> =
             (0..self.policy.categories.len()).filter_map(|at| material.category(at)).collect();
         made.extend(
@@ -227,9 +249,11 @@ impl Pipeline {
         self.tally = Tally {
             levels: judged.levels,
             escalated: judged.escalated,
+            network_levels: networks.levels,
             zones: made.iter().map(|g| (g.zone.origin().to_string(), g.summary, g.held)).collect(),
         };
         self.verdicts = judged.verdicts;
+        self.network_verdicts = networks.verdicts.into();
         let before = std::mem::take(&mut self.generated);
         self.generated = made.into_iter().map(|g| settled(g, &before, now)).collect();
         self.assemble(now)
@@ -273,6 +297,7 @@ impl Pipeline {
             sources: self.sources.clone(),
             standings: self.standings.clone(),
             verdicts: self.verdicts.clone(),
+            network_verdicts: self.network_verdicts.clone(),
             tally: self.tally.clone(),
         });
         self.published = Some(state.clone());

@@ -189,6 +189,135 @@ pub struct StandingSays {
     pub shared_platform: bool,
     /// A tenant of such a platform.
     pub tenant: bool,
+    /// Of an address or prefix: the announced prefix around it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prefix: Option<String>,
+    /// The AS that announce it, with their names.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub origins: Vec<String>,
+    /// What the neighbourhood's rank says, in mban and not clamped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network_ratio: Option<i32>,
+}
+
+/// The worst AS of one family.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AsnRanking {
+    /// Now, in seconds since 1970.
+    pub at: u32,
+    /// The newest day that was counted.
+    pub day: Option<String>,
+    /// `v4` or `v6`.
+    pub family: String,
+    /// `sekisho` (SCORING 2.8) or `circl` (BGP Ranking).
+    pub definition: String,
+    /// AS with a record of that day.
+    pub ranked: usize,
+    /// The worst first.
+    pub systems: Vec<AsnRow>,
+    /// What could be known and is not, with the reason.
+    pub missing: Vec<String>,
+}
+
+/// An AS in a ranking.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AsnRow {
+    /// Its place, from 1.
+    pub place: usize,
+    /// The AS.
+    pub system: u32,
+    /// Its name.
+    pub name: Option<String>,
+    /// Its rank as the score counts it.
+    pub rank: Mban,
+    /// The same not clamped: 1000 · log10 of its smoothed rate over everybody's.
+    pub ratio: Mban,
+    /// By how much the ratio changed in a week.
+    pub trend: Option<Mban>,
+    /// The newest day's rank in CIRCL's definition.
+    pub circl: f64,
+    /// Listed addresses or /64s of that day.
+    pub listed: u32,
+    /// IPv4 addresses or IPv6 /48s that it announces.
+    pub announced: u64,
+    /// The last days, the oldest first.
+    pub history: Vec<AsnDay>,
+}
+
+/// What a day gave for an AS.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AsnDay {
+    /// The day.
+    pub day: String,
+    /// Its ratio after that day; none where nothing was listed and it is 0 or less.
+    pub ratio: Option<Mban>,
+    /// Listed addresses or /64s.
+    pub listed: u32,
+    /// The rank in CIRCL's definition.
+    pub circl: f64,
+}
+
+/// How much of an AS one source lists.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AsnSource {
+    /// The source.
+    pub source: String,
+    /// Addresses or /64s.
+    pub listed: u32,
+}
+
+/// Everything known of one AS.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AsnSays {
+    /// Now, in seconds since 1970.
+    pub at: u32,
+    /// The AS.
+    pub system: u32,
+    /// Its name.
+    pub name: Option<String>,
+    /// By family, where it announces something or has a rank.
+    pub families: Vec<AsnFamily>,
+    /// Sources that name the AS as such.
+    pub sources: Vec<SourceSays>,
+    /// The score of the AS.
+    pub score: Option<ScoreSays>,
+    /// Names that were seen there.
+    pub names_seen: Vec<String>,
+    /// What could be known and is not, with the reason.
+    pub missing: Vec<String>,
+}
+
+/// An AS in one family.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AsnFamily {
+    /// `v4` or `v6`.
+    pub family: String,
+    /// Its rank as the score counts it.
+    pub rank: Mban,
+    /// The same not clamped.
+    pub ratio: Mban,
+    /// How many AS are better, in millionths.
+    pub percentile_ppm: Option<u32>,
+    /// By how much the ratio changed in a week.
+    pub trend: Option<Mban>,
+    /// Prefixes that it announces.
+    pub prefixes: u32,
+    /// IPv4 addresses or IPv6 /48s in them.
+    pub announced: u64,
+    /// Listed addresses or /64s.
+    pub listed: u32,
+    /// The rank in CIRCL's definition.
+    pub circl: f64,
+    /// The place by it, from 1.
+    pub circl_place: Option<usize>,
+    /// How many AS have one.
+    pub circl_ranked: usize,
+    /// The last days, the oldest first.
+    pub history: Vec<AsnDay>,
+    /// Sources of the newest day.
+    pub sources: Vec<AsnSource>,
+    /// The worst prefixes with listed addresses: prefix, ratio, listed.
+    pub worst_prefixes: Vec<(String, Mban, u32)>,
 }
 
 /// How the program is.

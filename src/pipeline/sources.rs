@@ -7,6 +7,19 @@ use crate::model::{Claim, Scope, SourceId, Timestamp, Trust};
 use crate::scoring::{Listing, Model, Reference, SourceIndex};
 use crate::zone::Mode;
 
+/// What the addresses of a source do in the ranks of networks (SCORING 2.8).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Ranks {
+    /// They are counted against the networks they lie in.
+    #[default]
+    Count,
+    /// They are neither counted nor left out.
+    Ignore,
+    /// They are those of scanners, parking companies or sinkholes, and are left out of all counts.
+    /// Such a source claims no malice and enters no score.
+    Exclude,
+}
+
 /// What the configuration says of a source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Profile {
@@ -21,6 +34,8 @@ pub struct Profile {
     pub weighs_as: Arc<str>,
     /// What the age of its claims counts from, if other than in the model.
     pub reference: Option<Reference>,
+    /// What its addresses do in the ranks of networks.
+    pub ranks: Ranks,
 }
 
 /// A source with its claims in force.
@@ -45,7 +60,8 @@ impl<'s> Scored<'s> {
         let mut scored = Self { sources: Vec::new(), indexes: Vec::new() };
         for source in sources {
             let profile = &source.profile;
-            if profile.trust != Trust::Scored || profile.mode != Mode::Enforce {
+            let speaks = profile.mode == Mode::Enforce && profile.ranks != Ranks::Exclude;
+            if profile.trust != Trust::Scored || !speaks {
                 continue;
             }
             if let Some(index) = model.source_index(&profile.weighs_as) {
@@ -56,6 +72,11 @@ impl<'s> Scored<'s> {
             }
         }
         scored
+    }
+
+    /// The number in the model and the meaning of dates of the source at a position.
+    pub fn index(&self, position: usize) -> (SourceIndex, Reference) {
+        self.indexes[position]
     }
 
     /// The listing that a claim of the source at a position makes; none for an exception.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::networks::Neighbourhood;
 use crate::evidence::{Popularity, PublicSuffixes, SharedHosts, SpecialUse};
 use crate::model::{Name, NameRef};
 
@@ -18,6 +19,8 @@ pub struct Standings {
     pub special_use: Arc<SpecialUse>,
     /// Names that must resolve (guard G3), sorted: the query names that protecting zones let pass.
     pub critical: Arc<[Name]>,
+    /// Who announces which addresses, and how bad the company is there.
+    pub neighbourhood: Arc<Neighbourhood>,
 }
 
 impl Default for Standings {
@@ -28,6 +31,7 @@ impl Default for Standings {
             shared_hosts: Arc::default(),
             special_use: Arc::default(),
             critical: [].into(),
+            neighbourhood: Arc::default(),
         }
     }
 }

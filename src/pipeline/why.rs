@@ -112,15 +112,21 @@ impl Published {
     /// The entries of the policy's lists that take the name in, with their places.
     fn entries_on(&self, name: &Name, now: Timestamp) -> Vec<EntrySays> {
         let entries = self.policy.entries_about(&Indicator::Domain(name.clone()), now);
-        let says = |(entry, subject): &(&policy::Entry, &policy::Subject)| EntrySays {
+        entries.iter().map(|entry| self.entry_says(entry)).collect()
+    }
+
+    pub(super) fn entry_says(
+        &self,
+        (entry, subject): &(&policy::Entry, &policy::Subject),
+    ) -> EntrySays {
+        EntrySays {
             list: entry.list.as_str().to_owned(),
             place: self.policy.place(subject.mark).to_string(),
             reason: entry.reason.clone(),
             owner: entry.owner.clone(),
             until: entry.until.map(|until| until.0),
             groups: self.policy.group_names(entry.groups).map(str::to_owned).collect(),
-        };
-        entries.iter().map(says).collect()
+        }
     }
 
     /// Every claim about the name or a name above it.
@@ -163,11 +169,7 @@ impl Published {
         };
         SourceSays {
             source: profile.id.to_string(),
-            trust: match &profile.trust {
-                Trust::Scored => "scored".to_owned(),
-                Trust::Operator => "operator".to_owned(),
-                Trust::Category(category) => format!("category {category}"),
-            },
+            trust: trust_says(&profile.trust),
             listed: listed.to_string(),
             first_seen: claim.claim.first_seen.0,
             last_seen: claim.claim.last_seen.0,
@@ -219,16 +221,16 @@ impl Published {
         let before = self.verdicts.of(name);
         let previous = before.map_or_else(Previous::default, |v: Verdict| v.as_previous(now));
         let explained = scoring::explain(&self.model, &facts, &previous);
-        (self.score_says(name, &explained, now), explained)
+        (self.score_says(&name.to_string(), &explained, now), explained)
     }
 
-    fn score_says(&self, name: NameRef<'_>, e: &Explanation, now: Timestamp) -> ScoreSays {
+    pub(super) fn score_says(&self, scored: &str, e: &Explanation, now: Timestamp) -> ScoreSays {
         let threshold = |level: Level| {
             let step = self.model.step(level)?;
             Some((level.to_string(), Mban(i64::from(step.on)), Mban(i64::from(step.off))))
         };
         ScoreSays {
-            scored: name.to_string(),
+            scored: scored.to_owned(),
             score: Mban(e.mban),
             level: e.level.to_string(),
             previous: e.previous.to_string(),
@@ -264,6 +266,7 @@ impl Published {
             critical: standing.critical,
             shared_platform: standing.platform,
             tenant: standing.tenant,
+            ..StandingSays::default()
         }
     }
 
@@ -322,6 +325,15 @@ impl Published {
         missing
             .push("look-ups: no provider is built into this version, so none was asked".to_owned());
         missing
+    }
+}
+
+/// How far a source is trusted, in words.
+pub(super) fn trust_says(trust: &Trust) -> String {
+    match trust {
+        Trust::Scored => "scored".to_owned(),
+        Trust::Operator => "operator".to_owned(),
+        Trust::Category(category) => format!("category {category}"),
     }
 }
 

@@ -10,6 +10,7 @@ use std::fs::File;
 use std::io::Read as _;
 
 use super::settings::{Role, Source};
+use crate::bgp::{AsNames, AsNamesBuilder, RouteTable, RouteTableBuilder, load};
 use crate::diagnostic::Diagnostic;
 use crate::evidence::{Claims, ClaimsBuilder, PublicSuffixes};
 use crate::model::{Category, Claim, Indicator, NameRef, Timestamp};
@@ -45,6 +46,8 @@ pub enum Content {
     Ranks(NameTable),
     /// The text of a public suffix list.
     Suffixes(Vec<u8>),
+    /// Announced prefixes with their AS, and names of AS.
+    Routes(Box<(RouteTable, AsNames)>),
 }
 
 /// All that a source says, once it has been judged.
@@ -73,6 +76,17 @@ pub enum RefreshError {
     /// It is a list, but not the one it was.
     #[error(transparent)]
     Contract(#[from] Violation),
+    /// A table of routes or names with less than half of what it usually has: a part of one would
+    /// leave addresses without their AS.
+    #[error("it has {entries} entries{cut}, less than half of the last good {usual}")]
+    Shrunk {
+        /// How many it has now.
+        entries: u64,
+        /// How many the last good copy has.
+        usual: u64,
+        /// Where it ended early, where it did.
+        cut: String,
+    },
     /// It is no public suffix list.
     #[error("this is not a public suffix list")]
     NoSuffixes,
@@ -93,7 +107,7 @@ impl RefreshError {
     /// The same as a finding about the source.
     pub fn diagnostic(&self, source: &Source) -> Diagnostic {
         let finding = Diagnostic::error(format!("source {}: {self}", source.id));
-        let format = source.format.as_str();
+        let format = source.format_word();
         match self {
             Self::Fetch(_) | Self::Interrupted(_) => finding,
             Self::Parse(ParseError::ColumnMissing { .. }) => {
@@ -106,7 +120,7 @@ impl RefreshError {
             Self::Decompress(_) | Self::Parse(ParseError::Read(_)) => {
                 finding.hint("the last good copy stays; if the file is meant, raise its limits")
             }
-            Self::Parse(_) | Self::Contract(_) | Self::NoSuffixes => finding.hint(format!(
+            Self::Parse(_) | Self::Contract(_) | Self::NoSuffixes | Self::Shrunk { .. } => finding.hint(format!(
                 "the last good copy stays; see whether {} is still a list in the format {format}",
                 source.location
             )),
@@ -151,6 +165,7 @@ fn read(
         Role::Claims => read_claims(source, body, validators, previous, now),
         Role::Popularity => read_ranks(source, body, validators, previous),
         Role::PublicSuffixes => read_suffixes(source, body, validators),
+        Role::Routes(format) => read_routes(source, format, body, validators, previous),
     }
 }
 
@@ -231,6 +246,69 @@ fn read_suffixes(
     let lines = text.split(|b| *b == b'\n').filter(|l| !l.is_empty() && !l.starts_with(b"//"));
     let report = Report { entries: lines.count() as u64, ..Report::default() };
     Ok(Snapshot { content: Content::Suffixes(text), report, validators })
+}
+
+/// A table that ends early keeps what was read, as long as that is most of what it usually has.
+fn read_routes(
+    source: &Source,
+    format: load::Format,
+    body: File,
+    validators: Validators,
+    previous: &Previous,
+) -> Result<Snapshot, RefreshError> {
+    let (mut routes, mut names) = (RouteTableBuilder::default(), AsNamesBuilder::default());
+    let limits = load::Limits::default();
+    let found =
+        decompress::read(body, source.member.as_deref(), &source.decompress_limits, |reader| {
+            load::read(format, reader, &limits, &mut |item| match item {
+                load::Item::Route { network, origins } => routes.add(network, origins),
+                load::Item::Name { system, name } => names.add(system, name),
+            })
+        })?;
+    let cut = match &found.end {
+        load::End::Complete => None,
+        load::End::CutShort(place) => Some((place.to_string(), "it is cut short".to_owned())),
+        load::End::Unreadable(place, error) => Some((place.to_string(), error.clone())),
+        load::End::TooManyRoutes(most) => Some((String::new(), format!("more than {most} routes"))),
+    };
+    let said = |(place, error): &(String, String)| format!(" up to {place} ({error})");
+    let report = routes_report(found);
+    contract::check(&report, &previous.history)?;
+    let usual = previous.history.sizes().last().copied().unwrap_or(0);
+    if report.entries.saturating_mul(2) < usual {
+        let cut = cut.as_ref().map_or_else(String::new, said);
+        return Err(RefreshError::Shrunk { entries: report.entries, usual, cut });
+    }
+    if let Some(cut) = &cut {
+        tracing::warn!(source = %source.id, entries = report.entries, "the table is read{}", said(cut));
+    }
+    let content = Content::Routes(Box::new((routes.finish(), names.finish())));
+    Ok(Snapshot { content, report, validators })
+}
+
+/// The report of a table in the terms of lists.
+fn routes_report(found: load::Report) -> Report {
+    let entries = match found.routes {
+        0 => found.names,
+        routes => routes,
+    };
+    let reject = |reject: load::Reject| feed::Reject {
+        line: match reject.place {
+            load::Place::Line(line) => line,
+            load::Place::Octet(octet) => octet,
+        },
+        text: reject.text,
+        reason: feed::Reason::Table(reject.reason),
+    };
+    Report {
+        lines: found.records.saturating_add(found.rejects_total),
+        lines_accepted: found.records.saturating_sub(found.rejects_total),
+        lines_rejected: found.rejects_total,
+        entries,
+        rejects_total: found.rejects_total,
+        rejects: found.rejects.into_iter().map(reject).collect(),
+        ..Report::default()
+    }
 }
 
 /// What an entry claims. A feed that gives no date of the last sighting names it now; dates in the

@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::decompress::DecompressLimits;
 use super::feed::{Format, Limits};
+use crate::bgp::load;
 use crate::model::{Category, SourceId, Trust};
 use crate::ports::{FetchLimits, Location};
 
@@ -17,6 +18,8 @@ pub enum Role {
     Popularity,
     /// It is the public suffix list.
     PublicSuffixes,
+    /// It says which AS announce which prefixes, or what AS are called.
+    Routes(load::Format),
 }
 
 /// A source.
@@ -77,6 +80,15 @@ impl Source {
             (true, Terms::Personal, LicenceMode::Commercial) => Some(Off::NonCommercialOnly),
             (true, Terms::Contract { held: false }, _) => Some(Off::ContractMissing),
             (true, _, _) => None,
+        }
+    }
+
+    /// The word for how it is written.
+    pub fn format_word(&self) -> &'static str {
+        match self.role {
+            Role::Routes(format) => format.as_str(),
+            Role::PublicSuffixes => "public-suffix-list",
+            Role::Claims | Role::Popularity => self.format.as_str(),
         }
     }
 

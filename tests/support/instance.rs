@@ -76,6 +76,11 @@ impl Instance {
         self.daemon = Some(daemon);
     }
 
+    /// Ends it.
+    pub fn stop(&mut self) {
+        self.daemon = None;
+    }
+
     /// The running daemon.
     pub fn daemon(&mut self) -> &mut Daemon {
         self.daemon.as_mut().expect("it was started")

@@ -105,7 +105,7 @@ pub struct Report {
     pub paths_without_origin: u64,
     /// Mentions of origins that nobody may announce (RFC 6996, 5398, 7607, 7300, 6793), left out.
     pub reserved_origins: u64,
-    /// Records or ranges that say that nobody announces this.
+    /// Prefixes or ranges that nobody announces, or nobody who may.
     pub not_routed: u64,
     /// Default routes, which say nothing of whose an address is.
     pub default_routes: u64,

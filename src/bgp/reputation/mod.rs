@@ -29,6 +29,16 @@ use crate::model::Network;
 /// What a rank can say, in mban: half as bad as the average to 32 times as bad (SCORING 2.5).
 pub const LOCAL_RANK_MBAN: (i32, i32) = (-300, 1500);
 
+/// The rank that a ratio `1000 · log10(E / E_g)` gives.
+pub const fn local_rank(log_ratio_mban: i32) -> i32 {
+    let (min, max) = LOCAL_RANK_MBAN;
+    match log_ratio_mban {
+        low if low < min => min,
+        high if high > max => max,
+        between => between,
+    }
+}
+
 /// κ, by family: as many IPv4 addresses, or IPv6 /48s, count as if they were average.
 const KAPPA: [u64; 2] = [4096, 16];
 

@@ -194,7 +194,7 @@ impl Side {
     }
 
     /// Of the prefixes from `low` to `high`, more than a few, the last signpost on the lowest level
-    /// at or before an address; none if the address comes before them all.
+    /// at or before an address; none if it comes before all prefixes.
     #[inline]
     fn signpost_before<N: Number>(&self, low: usize, high: usize, address: N) -> Option<usize> {
         let (mut level, mut first, mut last) = (0, low / FAN_OUT, (high - 1) / FAN_OUT);
@@ -205,7 +205,8 @@ impl Side {
             let (start, end) = self.levels[level];
             let neighbours = (start + first) * N::OCTETS..end.min(start + last + 1) * N::OCTETS;
             let before = count_before(&self.signposts[neighbours], N::OCTETS, address);
-            let passed = (first + before).checked_sub(1).filter(|_| before > 0)?;
+            // Where none is passed, the one in front ends just before the bucket.
+            let passed = (first + before).checked_sub(1)?;
             if level == 0 {
                 return Some(passed);
             }

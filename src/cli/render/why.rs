@@ -92,7 +92,7 @@ fn sources(why: &Why) -> String {
     columns.lines(2)
 }
 
-fn score_section(score: &ScoreSays) -> String {
+pub(super) fn score_section(score: &ScoreSays) -> String {
     let mut columns = Columns::right(&[0, 2, 3, 4]);
     let sum = |mban: Mban| cell(STRONG, mban);
     for c in &score.contributions {
@@ -159,6 +159,15 @@ fn standing(why: &Why) -> String {
             (lists, None) => format!("not ranked by {lists} lists{history}"),
         },
     );
+    if let Some(prefix) = &s.prefix {
+        line("announced as", prefix.clone());
+    }
+    if !s.origins.is_empty() {
+        line("origin", harmless(&s.origins.join(", ")));
+    }
+    if let Some(ratio) = s.network_ratio {
+        line("neighbourhood", format!("{} points against the average", Mban(ratio.into())));
+    }
     for (flag, text) in [
         (s.special_use, "a name of special use (RFC 6761)"),
         (s.public_suffix, "a public suffix: rules for it would take all that is registered below"),

@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 
 use super::super::Source;
 use super::{TEXT_OCTETS_MAX, words};
+use crate::bgp::load;
 use crate::diagnostic::Diagnostic;
 use crate::document::{Table, Value};
 use crate::model::{Category, SourceId, Trust};
+use crate::pipeline::Ranks;
 use crate::policy::file::v1::MODES;
 use crate::ports::Location;
 use crate::scoring::Reference;
@@ -43,9 +45,10 @@ enum FormatWord {
     Rpz,
     Ranks,
     PublicSuffixList,
+    Routes(load::Format),
 }
 
-const FORMATS: [(&str, FormatWord); 12] = [
+const FORMATS: [(&str, FormatWord); 19] = [
     ("domains", FormatWord::Domains),
     ("hosts", FormatWord::Hosts),
     ("adguard", FormatWord::Adguard),
@@ -58,7 +61,21 @@ const FORMATS: [(&str, FormatWord); 12] = [
     ("rpz", FormatWord::Rpz),
     ("ranks", FormatWord::Ranks),
     ("public-suffix-list", FormatWord::PublicSuffixList),
+    ("mrt", FormatWord::Routes(load::Format::Mrt)),
+    ("pfx2as", FormatWord::Routes(load::Format::Pfx2as)),
+    ("pyasn", FormatWord::Routes(load::Format::Pyasn)),
+    ("iptoasn", FormatWord::Routes(load::Format::Iptoasn)),
+    ("ranges", FormatWord::Routes(load::Format::Ranges)),
+    ("mmdb", FormatWord::Routes(load::Format::Mmdb)),
+    ("asnames", FormatWord::Routes(load::Format::Asnames)),
 ];
+
+const RANKS: [(&str, Ranks); 3] =
+    [("count", Ranks::Count), ("ignore", Ranks::Ignore), ("exclude", Ranks::Exclude)];
+
+/// The table of a hundred peers has some 500 MB packed and ten times that unpacked.
+const ROUTES_OCTETS_MAX: u64 = 1 << 30;
+const ROUTES_UNPACKED_OCTETS_MAX: u64 = 16 << 30;
 
 const REFERENCES: [(&str, Reference); 3] = [
     ("upstream", Reference::Upstream),
@@ -106,6 +123,7 @@ fn source(table: &Table<'_>, id: Option<&Value<'_>>, file: &str) -> Option<Sourc
     let terms = terms(table);
     let mode = table.get("mode").and_then(|v| v.word(&MODES)).unwrap_or_default();
     let reference = table.get("ref").and_then(|v| v.word(&REFERENCES));
+    let ranks = table.get("ranks").and_then(|v| v.word(&RANKS)).unwrap_or_default();
     let weighs_as = table.get("weighs_as").and_then(|v| v.text_within(TEXT_OCTETS_MAX));
     let place = table.position().in_file(file);
     let (role, format) = format?;
@@ -116,6 +134,10 @@ fn source(table: &Table<'_>, id: Option<&Value<'_>>, file: &str) -> Option<Sourc
     settings.interval_seconds = interval.unwrap_or(INTERVAL_SECONDS);
     settings.terms = terms;
     settings.enabled = mode != Mode::Off;
+    if let Role::Routes(_) = role {
+        settings.fetch_limits.octets_max = ROUTES_OCTETS_MAX;
+        settings.decompress_limits.octets_max = ROUTES_UNPACKED_OCTETS_MAX;
+    }
     if let Some(octets_max) = octets_max {
         settings.fetch_limits.octets_max = octets_max;
     }
@@ -124,6 +146,7 @@ fn source(table: &Table<'_>, id: Option<&Value<'_>>, file: &str) -> Option<Sourc
         mode,
         weighs_as: weighs_as.map(str::to_owned),
         reference,
+        ranks,
         trust_place: trust_value.map_or_else(|| place.clone(), |v| v.position().in_file(file)),
         place,
     })
@@ -203,6 +226,8 @@ fn format(table: &Table<'_>) -> Option<(Role, Format)> {
             Some((Role::Popularity, Format::Ranks(RankLayout { tier })))
         }
         FormatWord::PublicSuffixList => Some((Role::PublicSuffixes, Format::Domains)),
+        // What a list of lines would be read as is not asked of a table.
+        FormatWord::Routes(format) => Some((Role::Routes(format), Format::Domains)),
     }
 }
 

@@ -38,6 +38,9 @@ pub enum Reason {
     /// The line is longer than the limit and was skipped.
     #[error("the line is longer than {0} octets")]
     LineTooLong(usize),
+    /// A line or record of a table of routes.
+    #[error("{0}")]
+    Table(crate::bgp::load::Reason),
     /// Not a host name.
     #[error("{0}")]
     Name(#[from] NameError),
