@@ -11,7 +11,7 @@ use crate::api::{Answers, AsnQuestion, AsnRankQuestion, Reloaded, WhyQuestion};
 use crate::bgp::Family;
 use crate::diagnostic::Diagnostic;
 use crate::model::time::Clock;
-use crate::model::{Indicator, Timestamp};
+use crate::model::{Indicator, Name, Timestamp};
 use crate::pipeline::report::{
     AsnRanking, AsnSays, FeedSays, PolicySays, PopularitySays, SnapshotSays, Status, Why, ZoneSays,
 };
