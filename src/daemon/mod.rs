@@ -139,6 +139,7 @@ pub async fn serve(
         clock: clock.clone(),
         metrics: metrics.clone(),
         kept,
+        reports: events.clone(),
     };
     let judge_at_once = !has_generation || learnt;
     let writing = std::thread::Builder::new()
@@ -236,7 +237,8 @@ fn take_in(
                 let (table, names) = *routes;
                 counting.set_routes(table, names);
             }
-            Event::Local(..) | Event::Stop => continue,
+            // Nothing is judged and no file watched before the writer runs.
+            Event::Local(..) | Event::Judged(..) | Event::Kept(_) | Event::Stop => continue,
         }
         learnt = true;
     }

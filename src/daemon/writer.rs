@@ -2,12 +2,15 @@
 //!
 //! Events come in through one queue. An edit of a policy is in force at once ([`Pipeline::assemble`])
 //! and judged in full right after; claims are judged when they have been quiet for a moment, at
-//! most every half minute. What was put in force is then kept on disk, and the zones in memory are
-//! replaced by the mapped files, so that a zone of a million names is not held twice.
+//! most every half minute. Judging and keeping on disk take seconds with a million names, so a
+//! thread beside this one does them, one case at a time, and reports as an event: an edit never
+//! waits. Once zones are kept, the mapped files replace those in memory, so that a zone of a million
+//! names is not held twice.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::neighbourhood::Counting;
@@ -17,7 +20,7 @@ use crate::bgp::{AsNames, RouteTable};
 use crate::evidence::Claims;
 use crate::model::time::Clock;
 use crate::model::{SourceId, Timestamp};
-use crate::pipeline::{Order, Origin, Pipeline, Published, Standings};
+use crate::pipeline::{Judgement, Order, Origin, Pipeline, Published, Standings, Verdicts};
 use crate::policy::Policy;
 use crate::telemetry::Metrics;
 use crate::zone::{PolicyZone, Serial, Zone};
@@ -26,6 +29,8 @@ use crate::zone::{PolicyZone, Serial, Zone};
 const QUIET: Duration = Duration::from_millis(500);
 /// Claims are judged at most this often.
 const REBUILD_SECONDS_MIN: u32 = 30;
+/// How often a thread that judges is looked at, in case it ended without a word.
+const JUDGING_LOOK: Duration = Duration::from_secs(1);
 /// Evidence fades and terms end: everything is judged anew this often, whatever happens. The
 /// shortest verdict lasts 15 minutes (SCORING 2.9).
 const REBUILD_SECONDS_MAX: u32 = 15 * 60;
@@ -47,8 +52,18 @@ pub enum Event {
     Routes(Box<(RouteTable, AsNames)>),
     /// The operator's files changed. The sender is told once they are in force.
     Local(Arc<Policy>, Vec<(Order, PolicyZone)>, Option<tokio::sync::oneshot::Sender<()>>),
+    /// A case was judged in this time.
+    Judged(Box<Judgement>, Duration),
+    /// What was judged is on disk, or is not.
+    Kept(Box<Result<Kept, GenerationError>>),
     /// The daemon stops.
     Stop,
+}
+
+/// Zones and decisions as they lie in mapped files.
+pub struct Kept {
+    zones: Vec<(Origin, Zone)>,
+    verdicts: Verdicts,
 }
 
 /// A way to tell the writer something.
@@ -72,6 +87,8 @@ pub struct Writer {
     pub metrics: Arc<Metrics>,
     /// The serials of the generated zones that are on disk.
     pub kept: BTreeMap<Origin, Serial>,
+    /// Where the thread that judges reports: the queue that this one reads.
+    pub reports: Events,
 }
 
 /// What is to be judged anew, and how urgently.
@@ -87,24 +104,46 @@ impl Writer {
     /// older than the claims and is then judged at once.
     pub fn run(mut self, events: &Receiver<Event>, judge_at_once: bool) {
         let mut due = if judge_at_once { Due::Now } else { Due::No };
-        let mut rebuilt_at = self.clock.now();
+        let mut judging: Option<JoinHandle<()>> = None;
+        let mut judged_at = self.clock.now();
         loop {
             let now = self.clock.now();
-            let waited = rebuilt_at.age_seconds(now);
+            let waited = judged_at.age_seconds(now);
             let patience = match due {
+                _ if judging.is_some() => JUDGING_LOOK,
                 Due::Now => Duration::ZERO,
                 Due::Quietly if waited >= REBUILD_SECONDS_MIN => QUIET,
                 Due::Quietly => Duration::from_secs((REBUILD_SECONDS_MIN - waited).into()),
-                Due::No => Duration::from_secs(self.idle_seconds(rebuilt_at, now).into()),
+                Due::No => Duration::from_secs(self.idle_seconds(judged_at, now).into()),
             };
             match events.recv_timeout(patience) {
-                Ok(Event::Stop) | Err(RecvTimeoutError::Disconnected) => return,
-                Ok(event) => due = due.max(self.apply(event)),
-                Err(RecvTimeoutError::Timeout) => {
-                    self.rebuild();
-                    rebuilt_at = self.clock.now();
-                    due = Due::No;
+                Ok(Event::Stop) | Err(RecvTimeoutError::Disconnected) => {
+                    // What is being kept is replaced as a whole or not at all.
+                    return;
                 }
+                Ok(Event::Judged(judgement, took)) => {
+                    self.accept(*judgement, took);
+                    judged_at = self.clock.now();
+                }
+                Ok(Event::Kept(kept)) => {
+                    judging = None;
+                    self.take_over(*kept);
+                }
+                Ok(event) => due = due.max(self.apply(event)),
+                Err(RecvTimeoutError::Timeout) => match judging.take() {
+                    Some(thread) if !thread.is_finished() => judging = Some(thread),
+                    Some(thread) => {
+                        // It reports before it ends, unless it failed.
+                        if let Err(panic) = thread.join() {
+                            std::panic::resume_unwind(panic);
+                        }
+                    }
+                    None => {
+                        judging = self.judge();
+                        judged_at = self.clock.now();
+                        due = Due::No;
+                    }
+                },
             }
         }
     }
@@ -154,59 +193,89 @@ impl Writer {
                 told.map(|told| told.send(()));
                 Due::Now
             }
-            Event::Stop => Due::No,
+            Event::Judged(..) | Event::Kept(_) | Event::Stop => Due::No,
         }
     }
 
-    /// Judges everything, publishes it, keeps it.
-    fn rebuild(&mut self) {
-        let before: Vec<_> = self.pipeline.generated().to_vec();
-        let started = tokio::time::Instant::now();
+    /// Has everything judged and kept beside this thread.
+    fn judge(&mut self) -> Option<JoinHandle<()>> {
         self.counting.count(self.pipeline.model(), self.pipeline.sources(), self.clock.now());
         self.standings.neighbourhood = Arc::new(self.counting.neighbourhood());
         self.pipeline.set_standings(self.standings.clone());
-        let state = match self.pipeline.rebuild(self.clock.now()) {
-            Ok(state) => state,
-            Err(error) => {
-                tracing::error!(%error, "the last snapshot stays in force");
-                return;
+        let case = self.pipeline.case(self.clock.now());
+        let (generations, kept) = (self.generations.clone(), self.kept.clone());
+        let reports = self.reports.clone();
+        let thread = std::thread::Builder::new().name("judge".to_owned()).spawn(move || {
+            let started = tokio::time::Instant::now();
+            let judgement = case.judge();
+            let took = started.elapsed();
+            let zones = judgement.generated().to_vec();
+            let verdicts = judgement.verdicts().clone();
+            // Nobody listens any more where the daemon stops, and then nothing is to be kept.
+            if reports.send(Event::Judged(Box::new(judgement), took)).is_ok() {
+                let kept = keep(&generations, &kept, zones, &verdicts);
+                let _ = reports.send(Event::Kept(Box::new(kept)));
             }
-        };
-        let took = started.elapsed();
-        self.metrics.rebuilt(took.as_secs_f64(), rule_count(&state), self.clock.now());
-        self.publisher.publish(state);
-        if let Err(error) = self.keep() {
-            tracing::error!(%error, "a restart would begin with older zones");
+        });
+        thread.inspect_err(|error| tracing::error!(%error, "the last snapshot stays in force")).ok()
+    }
+
+    /// Puts in force what was judged.
+    fn accept(&mut self, judgement: Judgement, took: Duration) {
+        let before: Vec<_> = self.pipeline.generated().to_vec();
+        self.pipeline.accept(judgement);
+        match self.pipeline.assemble(self.clock.now()) {
+            Ok(state) => {
+                self.metrics.rebuilt(took.as_secs_f64(), rule_count(&state), self.clock.now());
+                self.publisher.publish(state);
+                log_changes(&before, self.pipeline.generated(), took);
+            }
+            Err(error) => tracing::error!(%error, "the last snapshot stays in force"),
         }
-        log_changes(&before, self.pipeline.generated(), took);
+    }
+
+    /// Puts the files in place of what lies in memory.
+    fn take_over(&mut self, kept: Result<Kept, GenerationError>) {
+        let noted = kept.and_then(|kept| {
+            for (origin, zone) in kept.zones {
+                self.kept.insert(origin.clone(), zone.soa().serial);
+                self.pipeline.relocate(&origin, zone);
+            }
+            self.pipeline.relocate_verdicts(kept.verdicts);
+            self.keep_local()
+        });
+        match noted {
+            Ok(()) => match self.pipeline.assemble(self.clock.now()) {
+                Ok(state) => self.publisher.publish(state),
+                Err(error) => tracing::error!(%error, "the last snapshot stays in force"),
+            },
+            Err(error) => tracing::error!(%error, "a restart would begin with older zones"),
+        }
     }
 
     /// Writes the policy's own zones and notes what belongs together. They are small.
     fn keep_local(&self) -> Result<(), GenerationError> {
         let local = self.pipeline.local();
         local.iter().try_for_each(|zone| self.generations.store_local(zone))?;
-        let origins = self.pipeline.generated().iter().map(|(o, _)| o.clone()).collect();
+        // A zone that is still being written is noted once it is there.
+        let generated = self.pipeline.generated().iter().map(|(origin, _)| origin);
+        let origins = generated.filter(|o| self.kept.contains_key(*o)).cloned().collect();
         self.generations.store_list(origins, local, self.pipeline.tally().clone())
     }
+}
 
-    /// Writes what changed, and puts the files in place of what lies in memory.
-    fn keep(&mut self) -> Result<(), GenerationError> {
-        for (origin, zone) in self.pipeline.generated().to_vec() {
-            let serial = zone.soa().serial;
-            if self.kept.get(&origin) != Some(&serial) {
-                let kept = self.generations.store_zone(&origin, &zone)?;
-                self.pipeline.relocate(&origin, kept);
-                self.kept.insert(origin, serial);
-            }
-        }
-        let verdicts = self.generations.store_verdicts(self.pipeline.verdicts())?;
-        self.pipeline.relocate_verdicts(verdicts);
-        self.keep_local()?;
-        if let Ok(state) = self.pipeline.assemble(self.clock.now()) {
-            self.publisher.publish(state);
-        }
-        Ok(())
+/// Writes what is not on disk yet.
+fn keep(
+    generations: &Generations,
+    kept: &BTreeMap<Origin, Serial>,
+    mut zones: Vec<(Origin, Zone)>,
+    verdicts: &Verdicts,
+) -> Result<Kept, GenerationError> {
+    zones.retain(|(origin, zone)| kept.get(origin) != Some(&zone.soa().serial));
+    for (origin, zone) in &mut zones {
+        *zone = generations.store_zone(origin, zone)?;
     }
+    Ok(Kept { zones, verdicts: generations.store_verdicts(verdicts)? })
 }
 
 fn rule_count(state: &Published) -> usize {

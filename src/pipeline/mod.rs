@@ -7,6 +7,7 @@
 //! the same `now` give the same zones.
 
 mod asn;
+mod case;
 mod generate;
 mod judge;
 mod networks;
@@ -19,6 +20,7 @@ mod why_network;
 
 use std::sync::Arc;
 
+pub use case::{Case, Judgement};
 pub use generate::{Generated, Held, Origin};
 pub use networks::{Hosted, Hosting, Neighbourhood, NetworkVerdicts};
 pub use sources::{Profile, Ranks, Source};
@@ -223,40 +225,37 @@ impl Pipeline {
         self.published.as_ref()
     }
 
-    /// Judges all evidence anew and puts the zones in force. A zone whose rules are the same
-    /// keeps its serial and its place in memory.
+    /// Judges all evidence anew and puts the zones in force: [`Self::case`], [`Case::judge`],
+    /// [`Self::accept`] and [`Self::assemble`] in one.
     pub fn rebuild(&mut self, now: Timestamp) -> Result<Arc<Published>, SnapshotError> {
-        let allowed = self.allowed(now);
-        let material = generate::Material {
-            model: &self.model,
-            policy: &self.policy,
-            sources: &self.sources,
-            standings: &self.standings,
-            allowed: &allowed,
-            previous: &self.verdicts,
-            previous_networks: &self.network_verdicts,
-            suffix: self.suffix.as_ref(),
+        self.accept(self.case(now).judge());
+        self.assemble(now)
+    }
+
+    /// What is to be judged now.
+    pub fn case(&self, now: Timestamp) -> Case {
+        Case {
+            model: self.model.clone(),
+            policy: self.policy.clone(),
+            sources: self.sources.clone(),
+            standings: self.standings.clone(),
+            allowed: self.allowed(now),
+            verdicts: self.verdicts.clone(),
+            network_verdicts: self.network_verdicts.clone(),
+            generated: self.generated.clone(),
+            suffix: self.suffix.clone(),
             hash_seed: self.hash_seed,
             now,
-        };
-        let (threat, judged, networks) = material.threat();
-        let mut made: Vec<Generated> =
-            (0..self.policy.categories.len()).filter_map(|at| material.category(at)).collect();
-        made.extend(
-            [Mode::Enforce, Mode::Observe].into_iter().filter_map(|m| material.operator(m)),
-        );
-        made.push(threat);
-        self.tally = Tally {
-            levels: judged.levels,
-            escalated: judged.escalated,
-            network_levels: networks.levels,
-            zones: made.iter().map(|g| (g.zone.origin().to_string(), g.summary, g.held)).collect(),
-        };
-        self.verdicts = judged.verdicts;
-        self.network_verdicts = networks.verdicts.into();
-        let before = std::mem::take(&mut self.generated);
-        self.generated = made.into_iter().map(|g| settled(g, &before, now)).collect();
-        self.assemble(now)
+        }
+    }
+
+    /// Takes over zones and decisions. One case is judged at a time: serials count on from the
+    /// zones that it began with.
+    pub fn accept(&mut self, judgement: Judgement) {
+        self.tally = judgement.tally;
+        self.verdicts = judgement.verdicts;
+        self.network_verdicts = judgement.network_verdicts;
+        self.generated = judgement.generated;
     }
 
     /// Puts the policy's own zones in force, made anew, before the generated ones as they are.
@@ -345,16 +344,6 @@ fn with_thresholds(model: Model, thresholds: &Thresholds) -> Model {
         step(&thresholds.redirect),
         step(&thresholds.block),
     )
-}
-
-/// The zone under its serial: that of the zone before it where the rules are the same.
-fn settled(made: Generated, before: &[(Origin, Zone)], now: Timestamp) -> (Origin, Zone) {
-    let held = before.iter().find(|(origin, _)| *origin == made.origin).map(|(_, zone)| zone);
-    let zone = match held {
-        Some(held) if held.same_rules(&made.zone) => held.clone(),
-        held => with_next_serial(made.zone, held.map(|h| h.soa().serial), now),
-    };
-    (made.origin, zone)
 }
 
 fn settled_local(made: PolicyZone, held: &[Zone], now: Timestamp) -> PolicyZone {
