@@ -46,6 +46,8 @@ fn target() -> Target {
     instance.write("chain.pem", &made.cert.pem());
     let path = instance.path("sekisho.toml");
     let text = std::fs::read_to_string(&path).unwrap();
+    // A small cache is soon full, so that what grows is something else.
+    let text = text.replace("[resolver]\n", "[resolver]\ncache_size = '1MiB'\n");
     let more = format!(
         "[resolver.encrypted]\ntls = '127.0.0.1:{tls}'\nhttps = '127.0.0.1:{https}'\n\
          quic = '127.0.0.1:{quic}'\nhttp3 = '127.0.0.1:{http3}'\n\

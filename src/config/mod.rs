@@ -78,10 +78,12 @@ pub struct Upstream {
     pub zones: Vec<UpstreamZone>,
     /// Networks whose name servers are asked although they are not public; for recursion.
     pub allow_servers: Vec<Network>,
-    /// Addresses that are taken out of answers, against rebinding of private names; for recursion.
+    /// Networks that names of others must not lead into, against rebinding.
     pub deny_answers: Vec<Network>,
-    /// Addresses that are left in answers although `deny_answers` has them; for recursion.
+    /// Networks that they may lead into although `deny_answers` has them.
     pub allow_answers: Vec<Network>,
+    /// Names that, with all below, may lead anywhere.
+    pub allow_names: Vec<Name>,
 }
 
 /// Whom to ask.

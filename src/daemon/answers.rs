@@ -68,6 +68,11 @@ impl Answers for Voice {
     }
 
     fn metrics(&self) -> String {
+        let count = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        let cache = self.caching.cache();
+        self.metrics.cache_entries.set(count(cache.entry_count() as u64));
+        self.metrics.cache_size_bytes.set(count(cache.size_bytes()));
+        self.metrics.queries_in_flight.set(count(self.upstream.in_flight() as u64));
         self.metrics.encode()
     }
 

@@ -24,8 +24,8 @@ use crate::resolver::special::{SpecialSettings, SpecialZones};
 use crate::resolver::tcp::{TcpFront, TcpSettings};
 use crate::resolver::udp::{UdpFront, UdpSettings};
 use crate::resolver::upstream::{
-    DefaultRoute, ForwardSettings, RecursionSettings, UpstreamResolver, UpstreamSettings,
-    Validation, ZoneKind, ZoneRoute, host_has_ipv6,
+    DefaultRoute, ForwardSettings, Rebinding, RecursionSettings, UpstreamResolver,
+    UpstreamSettings, Validation, ZoneKind, ZoneRoute, host_has_ipv6,
 };
 use crate::telemetry::Metrics;
 use crate::telemetry::events::EventSender;
@@ -50,7 +50,13 @@ pub fn upstream(config: &Config) -> UpstreamSettings {
         kind: if zone.stub { ZoneKind::Stub } else { ZoneKind::Forward },
         servers: ForwardSettings { servers: zone.servers.clone(), ..ForwardSettings::default() },
     });
-    UpstreamSettings { zones: zones.collect(), ..UpstreamSettings::new(default) }
+    let nets = |networks: &[crate::model::Network]| networks.iter().map(|n| n.ipnet()).collect();
+    let rebinding = Rebinding {
+        deny: nets(&upstream.deny_answers),
+        allow: nets(&upstream.allow_answers),
+        names: upstream.allow_names.clone(),
+    };
+    UpstreamSettings { zones: zones.collect(), rebinding, ..UpstreamSettings::new(default) }
 }
 
 fn recursion(config: &Config) -> RecursionSettings {
@@ -63,8 +69,6 @@ fn recursion(config: &Config) -> RecursionSettings {
             false => Validation::Off,
         },
         allow_servers: nets(&upstream.allow_servers),
-        deny_answers: nets(&upstream.deny_answers),
-        allow_answers: nets(&upstream.allow_answers),
         ipv6: host_has_ipv6(),
         ..RecursionSettings::default()
     }

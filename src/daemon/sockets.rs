@@ -217,7 +217,12 @@ mod tests {
 
     #[test]
     fn workers_share_an_address_and_a_taken_one_is_named() {
-        let free = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let free = loop {
+            let tcp = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+            if UdpSocket::bind(tcp).is_ok() {
+                break tcp;
+            }
+        };
         let sockets = Sockets::bind(&[free], 3).unwrap();
         assert_eq!((sockets.udp.len(), sockets.tcp.len()), (3, 1));
         assert_eq!(sockets.addresses(), [format!("tcp {free}"), format!("udp {free}")]);

@@ -71,6 +71,8 @@ impl ExtendedError {
     pub const STALE_ANSWER: u16 = 3;
     /// DNSSEC Bogus.
     pub const DNSSEC_BOGUS: u16 = 6;
+    /// Blocked: by the operator of this server.
+    pub const BLOCKED: u16 = 15;
     /// Cached Error.
     pub const CACHED_ERROR: u16 = 13;
     /// Stale NXDOMAIN Answer.

@@ -6,12 +6,41 @@ use super::super::{Upstream, UpstreamMode, UpstreamServer, UpstreamTransport, Up
 use super::{networks, words};
 use crate::diagnostic::Diagnostic;
 use crate::document::Table;
-use crate::model::Name;
+use crate::model::{Name, Network};
 
 /// The most servers of one set: more are never asked in the time of a query.
 const SERVERS_MAX: usize = 16;
 /// The most zones that are asked elsewhere.
 const ZONES_MAX: usize = 1000;
+
+/// What the word `private` stands for: addresses that only a network's own names lead to (RFC 6890).
+const PRIVATE: [&str; 10] = [
+    "0.0.0.0/8",
+    "10.0.0.0/8",
+    "100.64.0.0/10",
+    "127.0.0.0/8",
+    "169.254.0.0/16",
+    "172.16.0.0/12",
+    "192.168.0.0/16",
+    "::/127",
+    "fc00::/7",
+    "fe80::/10",
+];
+
+/// Networks, and the word `private` for many.
+fn denied(table: &Table<'_>) -> Vec<Network> {
+    let mut networks = Vec::new();
+    for value in table.list("deny_answers") {
+        let read = |text: &str| match text {
+            "private" => Ok(PRIVATE
+                .map(|text| Network::parse_strict(text).expect("a constant network is sound"))
+                .to_vec()),
+            _ => words::network(text).map(|network| vec![network]),
+        };
+        networks.extend(value.parse(read).unwrap_or_default());
+    }
+    networks
+}
 
 /// Addresses of root servers.
 fn addresses(table: &Table<'_>, key: &'static str) -> Vec<IpAddr> {
@@ -33,6 +62,7 @@ pub(super) fn upstream(table: Option<&Table<'_>>) -> Upstream {
             allow_servers: Vec::new(),
             deny_answers: Vec::new(),
             allow_answers: Vec::new(),
+            allow_names: Vec::new(),
         };
     };
     Upstream {
@@ -40,8 +70,13 @@ pub(super) fn upstream(table: Option<&Table<'_>>) -> Upstream {
         roots: addresses(table, "roots"),
         zones: zones(table),
         allow_servers: networks(table, "allow_servers"),
-        deny_answers: networks(table, "deny_answers"),
+        deny_answers: denied(table),
         allow_answers: networks(table, "allow_answers"),
+        allow_names: table
+            .list("allow_names")
+            .iter()
+            .filter_map(|value| value.parse(words::zone_name))
+            .collect(),
     }
 }
 
@@ -237,8 +272,8 @@ mod tests {
         assert_eq!(
             found,
             "error: unknown key `servers` in `[upstream]`\n  --> s.toml:3:1\n\
-             hint: known here are `mode`, `roots`, `zone`, `allow_servers`, `deny_answers` and \
-             `allow_answers`"
+             hint: known here are `mode`, `roots`, `zone`, `allow_servers`, `deny_answers`, \
+             `allow_answers` and `allow_names`"
         );
     }
 
@@ -263,6 +298,17 @@ mod tests {
              error: `a.example` is asked elsewhere twice\n  --> s.toml:6:8"
         );
     }
+
+    #[test]
+    fn private_is_a_word_for_networks() {
+        let (config, found) = findings(
+            "[upstream]\ndeny_answers = ['private', '192.0.2.0/24']\nallow_names = 'corp.example'\n",
+        );
+        assert_eq!(found, "");
+        let upstream = config.unwrap().upstream;
+        assert_eq!((upstream.deny_answers.len(), upstream.allow_names.len()), (11, 1));
+    }
+
     #[test]
     fn there_is_an_end_to_servers_and_zones() {
         let many = vec!["'udp://192.0.2.1'"; SERVERS_MAX + 1].join(", ");

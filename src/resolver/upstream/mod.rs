@@ -13,6 +13,7 @@ mod delegations;
 mod flight;
 mod forward;
 mod health;
+mod rebinding;
 mod recurse;
 mod roots;
 mod route;
@@ -44,6 +45,7 @@ use stub::Stub;
 
 pub use flight::Bounds;
 pub use forward::ForwardSettings;
+pub use rebinding::Rebinding;
 pub use recurse::{RecursionSettings, Validation, host_has_ipv6};
 pub use server::{CertificateRoots, ServerSettings, Transport};
 
@@ -54,6 +56,8 @@ pub struct UpstreamSettings {
     pub default: DefaultRoute,
     /// Parts of the name space that are answered by servers of their own.
     pub zones: Vec<ZoneRoute>,
+    /// Where names of others must not lead.
+    pub rebinding: Rebinding,
     /// How much at once, and how long.
     pub bounds: Bounds,
     /// Octets for delegations and aliases.
@@ -66,6 +70,7 @@ impl UpstreamSettings {
         Self {
             default,
             zones: Vec::new(),
+            rebinding: Rebinding::default(),
             bounds: Bounds::default(),
             delegations_bytes_max: 32 << 20,
         }
@@ -160,6 +165,7 @@ impl UpstreamResolver {
             }
         };
         let mut router = Router::new(default, table, epoch);
+        router.refuse(settings.rebinding);
         add_zones(&mut router, settings.zones, epoch)?;
         Ok(Self { router: Arc::new(router), flights: Flights::new(settings.bounds) })
     }
@@ -344,6 +350,24 @@ mod tests {
         assert_eq!(www.facts.steps[1].addresses.len(), 1);
         assert_eq!(zones(&www), [vec![], vec![".".to_owned(), "com".into(), "example.com".into()]]);
         assert_eq!(stub.asked().len(), 2);
+    }
+
+    #[tokio::test]
+    async fn names_of_strangers_do_not_lead_inside_when_forwarding_either() {
+        let lines = "example. 60 IN SOA ns. h. 1 2 3 4 5
+                     evil.example. 60 IN A 10.0.0.1
+                     host.corp.example. 60 IN A 10.0.0.2";
+        let server = Loopback::new(zone("example.", lines)).await;
+        let mut settings = UpstreamSettings::new(DefaultRoute::Forward(forward_to(&server)));
+        settings.rebinding = Rebinding {
+            deny: vec!["10.0.0.0/8".parse().unwrap()],
+            names: vec![parsed("corp.example")],
+            ..Rebinding::default()
+        };
+        let upstream = UpstreamResolver::new(settings).unwrap();
+        let error = ask(&upstream, "evil.example").await.unwrap_err();
+        assert_eq!(error.extended_error().code, ExtendedError::BLOCKED);
+        assert!(ask(&upstream, "host.corp.example").await.is_ok());
     }
 
     #[tokio::test]

@@ -46,10 +46,6 @@ pub struct RecursionSettings {
     pub deny_servers: Option<Vec<IpNet>>,
     /// Networks whose servers are asked although `deny_servers` has them.
     pub allow_servers: Vec<IpNet>,
-    /// Addresses that are taken out of answers, against rebinding of private names.
-    pub deny_answers: Vec<IpNet>,
-    /// Addresses that are left in answers although `deny_answers` has them.
-    pub allow_answers: Vec<IpNet>,
     /// Whether servers can be reached over IPv6; [`host_has_ipv6`] finds out.
     pub ipv6: bool,
     /// The patience with one server for one question, repeats over UDP included. Three servers in
@@ -71,8 +67,6 @@ impl Default for RecursionSettings {
             validation: Validation::On { anchors: None },
             deny_servers: None,
             allow_servers: Vec::new(),
-            deny_answers: Vec::new(),
-            allow_answers: Vec::new(),
             ipv6: true,
             server_timeout: Duration::from_millis(1200),
             nameserver_cache_entries: 50_000,
@@ -302,8 +296,9 @@ fn build<P: ConnectionProvider>(
     let options = RecursorOptions {
         ns_cache_size: settings.nameserver_cache_entries,
         response_cache_size: settings.response_cache_entries,
-        allow_answers: settings.allow_answers.clone(),
-        deny_answers: settings.deny_answers.clone(),
+        // Seen to for recursion and forwarding alike, see `rebinding`.
+        allow_answers: Vec::new(),
+        deny_answers: Vec::new(),
         allow_server: settings.allow_servers.clone(),
         deny_server,
         case_randomization: true,

@@ -16,6 +16,7 @@ use crate::ports::{ExtendedError, Question, Resolution, UpstreamError};
 use super::assemble::{Assembly, Chain, End, alias_loop, failed};
 use super::convert::{Item, Outcome};
 use super::delegations::Delegations;
+use super::rebinding::Rebinding;
 use super::walk::Walk;
 use super::{Ask, SettingsError};
 
@@ -58,6 +59,7 @@ pub(super) struct Router {
     zones: HashMap<Name, usize>,
     table: Arc<Delegations>,
     walk: Walk,
+    rebinding: Rebinding,
     epoch: Instant,
 }
 
@@ -65,7 +67,13 @@ impl Router {
     /// `epoch` is the zero of the table's time.
     pub fn new(default: Route, table: Arc<Delegations>, epoch: Instant) -> Self {
         let walk = Walk::new(table.clone(), epoch);
-        Self { routes: vec![default], zones: HashMap::new(), table, walk, epoch }
+        let rebinding = Rebinding::default();
+        Self { routes: vec![default], zones: HashMap::new(), table, walk, rebinding, epoch }
+    }
+
+    /// Refuses answers of the default route that lead where they must not.
+    pub fn refuse(&mut self, rebinding: Rebinding) {
+        self.rebinding = rebinding;
     }
 
     /// Routes `zone` and what is below it, down to the next zone.
@@ -120,6 +128,10 @@ impl Router {
             let at = self.position(&name);
             let ask = Ask { depth, ..Ask::about(question, name) };
             let outcome = self.routes[at].engine.ask(&ask, self).await?;
+            if at == 0 && self.rebinding.refuses(&outcome.answers) {
+                let text = "the name leads into a network that is not its own";
+                return Err(failed(ExtendedError::BLOCKED, text));
+            }
             let steps = assembly.steps_left();
             let elsewhere = |name: &Name| self.position(name) != at;
             let chain = Chain::follow(&ask.name, ask.rtype, &outcome.answers, steps, elsewhere);
