@@ -78,6 +78,8 @@ pub struct Upstream {
     pub zones: Vec<UpstreamZone>,
     /// Networks whose name servers are asked although they are not public; for recursion.
     pub allow_servers: Vec<Network>,
+    /// Whether servers are asked over IPv6, for recursion; none where the host's routes decide.
+    pub ipv6: Option<bool>,
     /// Addresses that are taken out of answers, against rebinding of private names; for recursion.
     pub deny_answers: Vec<Network>,
     /// Addresses that are left in answers although `deny_answers` has them; for recursion.

@@ -65,7 +65,7 @@ fn recursion(config: &Config) -> RecursionSettings {
         allow_servers: nets(&upstream.allow_servers),
         deny_answers: nets(&upstream.deny_answers),
         allow_answers: nets(&upstream.allow_answers),
-        ipv6: host_has_ipv6(),
+        ipv6: upstream.ipv6.unwrap_or_else(host_has_ipv6),
         ..RecursionSettings::default()
     }
 }

@@ -13,6 +13,8 @@ const SERVERS_MAX: usize = 16;
 /// The most zones that are asked elsewhere.
 const ZONES_MAX: usize = 1000;
 
+const IPV6: [(&str, Option<bool>); 3] = [("auto", None), ("on", Some(true)), ("off", Some(false))];
+
 /// Addresses of root servers.
 fn addresses(table: &Table<'_>, key: &'static str) -> Vec<IpAddr> {
     let address = |text: &str| {
@@ -31,6 +33,7 @@ pub(super) fn upstream(table: Option<&Table<'_>>) -> Upstream {
             roots: Vec::new(),
             zones: Vec::new(),
             allow_servers: Vec::new(),
+            ipv6: None,
             deny_answers: Vec::new(),
             allow_answers: Vec::new(),
         };
@@ -40,6 +43,7 @@ pub(super) fn upstream(table: Option<&Table<'_>>) -> Upstream {
         roots: addresses(table, "roots"),
         zones: zones(table),
         allow_servers: networks(table, "allow_servers"),
+        ipv6: table.get("ipv6").and_then(|v| v.word(&IPV6)).flatten(),
         deny_answers: networks(table, "deny_answers"),
         allow_answers: networks(table, "allow_answers"),
     }
@@ -237,8 +241,8 @@ mod tests {
         assert_eq!(
             found,
             "error: unknown key `servers` in `[upstream]`\n  --> s.toml:3:1\n\
-             hint: known here are `mode`, `roots`, `zone`, `allow_servers`, `deny_answers` and \
-             `allow_answers`"
+             hint: known here are `mode`, `roots`, `zone`, `allow_servers`, `ipv6`, `deny_answers` \
+             and `allow_answers`"
         );
     }
 
