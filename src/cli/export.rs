@@ -28,7 +28,8 @@ pub fn run(arguments: &Arguments, export: &Export) -> Result<(), Failure> {
         return print_json(&written);
     }
     for (path, rules) in &written {
-        print(&format!("{path}  {rules} rules"));
+        let noun = if *rules == 1 { "rule" } else { "rules" };
+        print(&format!("{path}  {rules} {noun}"));
     }
     Ok(())
 }

@@ -78,6 +78,8 @@ pub struct Upstream {
     pub zones: Vec<UpstreamZone>,
     /// Networks whose name servers are asked although they are not public; for recursion.
     pub allow_servers: Vec<Network>,
+    /// Whether servers are asked over IPv6, for recursion; none where the host's routes decide.
+    pub ipv6: Option<bool>,
     /// Networks that names of others must not lead into, against rebinding.
     pub deny_answers: Vec<Network>,
     /// Networks that they may lead into although `deny_answers` has them.

@@ -69,7 +69,7 @@ fn recursion(config: &Config) -> RecursionSettings {
             false => Validation::Off,
         },
         allow_servers: nets(&upstream.allow_servers),
-        ipv6: host_has_ipv6(),
+        ipv6: upstream.ipv6.unwrap_or_else(host_has_ipv6),
         ..RecursionSettings::default()
     }
 }

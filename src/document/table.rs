@@ -133,6 +133,11 @@ impl<'d> Table<'d> {
         }
     }
 
+    /// Whether there is a key that is none of these.
+    pub fn has_other_key(&self, known: &[&str]) -> bool {
+        self.entries.keys().any(|key| !known.contains(&&**key.get_ref()))
+    }
+
     fn report_unknown_keys(&self) {
         let asked = self.asked.borrow();
         for key in self.entries.keys().filter(|key| !asked.contains(&&**key.get_ref())) {

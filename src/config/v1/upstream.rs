@@ -41,6 +41,7 @@ fn denied(table: &Table<'_>) -> Vec<Network> {
     }
     networks
 }
+const IPV6: [(&str, Option<bool>); 3] = [("auto", None), ("on", Some(true)), ("off", Some(false))];
 
 /// Addresses of root servers.
 fn addresses(table: &Table<'_>, key: &'static str) -> Vec<IpAddr> {
@@ -60,6 +61,7 @@ pub(super) fn upstream(table: Option<&Table<'_>>) -> Upstream {
             roots: Vec::new(),
             zones: Vec::new(),
             allow_servers: Vec::new(),
+            ipv6: None,
             deny_answers: Vec::new(),
             allow_answers: Vec::new(),
             allow_names: Vec::new(),
@@ -70,6 +72,7 @@ pub(super) fn upstream(table: Option<&Table<'_>>) -> Upstream {
         roots: addresses(table, "roots"),
         zones: zones(table),
         allow_servers: networks(table, "allow_servers"),
+        ipv6: table.get("ipv6").and_then(|v| v.word(&IPV6)).flatten(),
         deny_answers: denied(table),
         allow_answers: networks(table, "allow_answers"),
         allow_names: table
@@ -272,7 +275,7 @@ mod tests {
         assert_eq!(
             found,
             "error: unknown key `servers` in `[upstream]`\n  --> s.toml:3:1\n\
-             hint: known here are `mode`, `roots`, `zone`, `allow_servers`, `deny_answers`, \
+             hint: known here are `mode`, `roots`, `zone`, `allow_servers`, `ipv6`, `deny_answers`, \
              `allow_answers` and `allow_names`"
         );
     }

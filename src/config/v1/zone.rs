@@ -182,7 +182,8 @@ mod tests {
         let shown: Vec<String> =
             zones.iter().map(|zone| format!("{} {:?}", zone.name, zone.order)).collect();
         assert_eq!(shown, ["local.rpz First", "protected.rpz BeforeGenerated"]);
-        assert!(zones.iter().all(|zone| zone.options == ZoneOptions::ours()));
+        let data = ZoneOptions { extended_error: None, ..ZoneOptions::ours() };
+        assert_eq!((&zones[0].options, &zones[1].options), (&data, &ZoneOptions::ours()));
     }
 
     #[test]

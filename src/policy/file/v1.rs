@@ -68,6 +68,9 @@ const THRESHOLD_MBAN_MAX: i64 = 6000;
 const GARDEN_ADDRESSES_MAX: usize = 16;
 const TYPE_A: u16 = 1;
 const TYPE_AAAA: u16 = 28;
+/// The keys of an entry of a list.
+const ENTRY_KEYS: [&str; 10] =
+    ["scope", "name", "network", "file", "reason", "owner", "until", "mode", "groups", "force"];
 
 /// Reads a file into the draft.
 pub(super) fn read(draft: &mut Draft<'_>, root: &Table<'_>, file: u32) {
@@ -263,7 +266,8 @@ impl Reader {
             }
         }
         // A category may have all its names from sources.
-        if values == 0 && keys.contains(&"network") {
+        // A key that does not exist was most likely meant to say it, and is reported.
+        if values == 0 && keys.contains(&"network") && !table.has_other_key(&ENTRY_KEYS) {
             let finding = Diagnostic::error("the entry is about nothing");
             table.report(finding.hint("add `name`, `network` or `file`"));
         }
@@ -446,6 +450,11 @@ mod tests {
                 "error: unknown key `force` in `[[allow]]`\n  --> p.toml:3:1\n\
                  hint: known here are `scope`, `name`, `network`, `file`, `reason`, `owner`, \
                  `until`, `mode` and `groups`",
+            ),
+            (
+                "[[block]]\nnames = 'a.example'\n",
+                "error: unknown key `names` in `[[block]]`\n  --> p.toml:2:1\n\
+                 hint: did you mean `name`?",
             ),
             (
                 "[[block]]\nreason = 'x'\n",

@@ -40,7 +40,7 @@ use delegations::Delegations;
 use flight::Flights;
 use forward::Forwarding;
 use recurse::Recursion;
-use route::{Engine, Route, Router, Way};
+use route::{Route, Router, Way};
 use stub::Stub;
 
 pub use flight::Bounds;
@@ -217,11 +217,16 @@ fn add_zones(
         return Err(SettingsError::ZoneTwice(twice[0].clone()));
     }
     for ZoneRoute { zone, kind, servers } in zones {
-        let engine: Arc<dyn Engine> = match kind {
-            ZoneKind::Stub => Arc::new(Stub::new(zone.clone(), servers, epoch)?),
-            ZoneKind::Forward => Arc::new(Forwarding::new(&servers, epoch)?),
+        let route = match kind {
+            ZoneKind::Stub => Route {
+                engine: Arc::new(Stub::new(zone.clone(), servers, epoch)?),
+                way: Way::NotedBelow,
+            },
+            ZoneKind::Forward => {
+                Route { engine: Arc::new(Forwarding::new(&servers, epoch)?), way: Way::Unknown }
+            }
         };
-        router.add(zone, Route { engine, way: Way::Unknown });
+        router.add(zone, route);
     }
     Ok(())
 }

@@ -5,17 +5,18 @@
 //! asked instead.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use tokio::time::Instant;
 
-use crate::model::{Name, Nameserver};
+use crate::model::{Name, NameRef, Nameserver};
 use crate::ports::{ExtendedError, Question, Resolution, UpstreamError};
 
 use super::assemble::{Assembly, Chain, End, alias_loop, failed};
 use super::convert::{Item, Outcome};
-use super::delegations::Delegations;
+use super::delegations::{Delegations, Side};
 use super::rebinding::Rebinding;
 use super::walk::Walk;
 use super::{Ask, SettingsError};
@@ -42,6 +43,8 @@ pub(super) enum Way {
     Noted,
     /// They can be asked for.
     Asked,
+    /// The engine notes what lies below the zone, whose own servers the operator named.
+    NotedBelow,
     /// Not at all: the operator named the servers.
     Unknown,
 }
@@ -50,6 +53,12 @@ pub(super) enum Way {
 pub(super) struct Route {
     pub engine: Arc<dyn Engine>,
     pub way: Way,
+}
+
+/// Servers of a zone cut as a referral names them.
+pub(super) struct NotedServers {
+    pub servers: Vec<(Name, Vec<IpAddr>)>,
+    pub ttl_seconds: u32,
 }
 
 /// The name space in parts.
@@ -92,6 +101,16 @@ impl Router {
         &self.walk
     }
 
+    /// Remembers the servers of a zone cut below a zone whose servers the operator named.
+    pub fn note_referral(&self, zone: &Name, noted: &NotedServers) {
+        let servers = noted.servers.clone();
+        self.table.note_servers(zone, Side::Parent, servers, noted.ttl_seconds, self.now());
+    }
+
+    fn now(&self) -> u64 {
+        u64::try_from(self.epoch.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
     /// Octets of the table.
     pub fn table_bytes(&self) -> u64 {
         self.table.size_bytes()
@@ -112,7 +131,7 @@ impl Router {
             let names: Vec<&Name> = assembly.names().filter(asked).collect();
             Box::pin(self.walk.run(&names, self)).await;
         }
-        let now = u64::try_from(self.epoch.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let now = self.now();
         assembly.finish(&outcome, end, |name| self.path(name, now))
     }
 
@@ -170,10 +189,21 @@ impl Router {
         Ok(outcome.answers.into_iter().filter(|item| item.record.rtype == rtype).collect())
     }
 
+    /// The cuts below the zone of the route, of which alone the engine tells.
+    fn path_below_zone(&self, name: &Name, now: u64) -> Vec<Arc<[Nameserver]>> {
+        let labels = |zone: NameRef<'_>| zone.label_count();
+        let found = name.as_ref().ancestors().find(|zone| self.zones.contains_key(zone.key()));
+        let top = found.map_or(0, labels);
+        let mut path = self.table.path(name, now);
+        path.retain(|cut| cut.first().is_some_and(|s| labels(s.zone.as_ref()) > top));
+        path
+    }
+
     fn path(&self, name: &Name, now: u64) -> Vec<Arc<[Nameserver]>> {
         match self.routes[self.position(name)].way {
             Way::Noted => self.table.path(name, now),
             Way::Asked if self.walk.is_wanted() => self.table.path(name, now),
+            Way::NotedBelow => self.path_below_zone(name, now),
             Way::Asked | Way::Unknown => Vec::new(),
         }
     }
@@ -223,7 +253,7 @@ mod tests {
             ("WWW.Lab.Corp.Test", 3),
         ] {
             let facts = resolve(&router, name).await.unwrap().facts;
-            let expected: std::net::IpAddr = format!("192.0.2.{last}").parse().unwrap();
+            let expected: IpAddr = format!("192.0.2.{last}").parse().unwrap();
             assert_eq!(facts.steps[0].addresses, [expected], "{name}");
         }
         resolve(&router, "notcorp.test").await.unwrap();
@@ -241,7 +271,7 @@ mod tests {
         let resolution = resolve(&router, "www.example.com").await.unwrap();
         assert_eq!(chain(&resolution), ["host.corp.test", "cdn.example.net"]);
         assert_eq!(resolution.sections.answer_count(), 3);
-        let good: std::net::IpAddr = "192.0.2.1".parse().unwrap();
+        let good: IpAddr = "192.0.2.1".parse().unwrap();
         assert_eq!(resolution.facts.steps[2].addresses, [good]);
         assert_eq!(resolution.facts.steps[2].addresses.len(), 1);
         assert_eq!(*scripts[1].asked.lock(), ["host.corp.test A"]);

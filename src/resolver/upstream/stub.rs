@@ -20,7 +20,7 @@ use crate::ports::{ExtendedError, UpstreamError};
 use super::assemble::{failed, rtype};
 use super::convert::{self, Item, Meaning, Outcome};
 use super::forward::{ForwardSettings, Pool};
-use super::route::{Engine, Router};
+use super::route::{Engine, NotedServers, Router};
 use super::{Ask, SettingsError};
 
 /// Referrals followed for one question.
@@ -94,6 +94,7 @@ impl Engine for Stub {
                 return Ok(outcome);
             };
             let servers = self.servers(&referral, &message, router, ask.depth).await;
+            router.note_referral(&referral.zone, &referral.noted(&outcome, &message));
             if servers.is_empty() {
                 let text = format!("no address of the nameservers of {} is known", referral.zone);
                 return Err(failed(ExtendedError::NO_REACHABLE_AUTHORITY, text));
@@ -120,6 +121,23 @@ struct Referral {
 }
 
 impl Referral {
+    /// The servers with their glue, and how long they may be remembered in seconds.
+    fn noted(&self, outcome: &Outcome, message: &Message) -> NotedServers {
+        let glue: Vec<Item> = message.additionals.iter().filter_map(convert::item).collect();
+        let addresses = |server: &Name| {
+            let own = glue.iter().filter(|item| item.owner == *server);
+            own.filter_map(|item| match item.meaning {
+                Meaning::Address(address) => Some(address),
+                _ => None,
+            })
+            .collect()
+        };
+        let servers = self.servers.iter().map(|name| (name.clone(), addresses(name))).collect();
+        let records = outcome.authorities.iter().filter(|item| item.owner == self.zone);
+        let ttl_seconds = records.map(|item| item.record.ttl).min().unwrap_or_default();
+        NotedServers { servers, ttl_seconds }
+    }
+
     /// Downwards only: the new zone lies below `zone` and holds `name`.
     fn of(outcome: &Outcome, zone: &Name, name: &Name) -> Option<Self> {
         if !outcome.answers.is_empty() || outcome.is_negative() {
