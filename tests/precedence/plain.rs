@@ -42,7 +42,7 @@ pub type Known<'f> = Option<&'f AnswerFacts>;
 impl World {
     /// The best match in zones that act.
     pub fn decides(&self, known: Known<'_>) -> Option<PlainHit> {
-        let hits = self.matches(known).into_iter().filter(|h| self.zones[h.zone].acts());
+        let hits = self.matches(known).into_iter().filter(|h| self.acts(&self.zones[h.zone]));
         hits.min_by(preferred)
     }
 
@@ -51,7 +51,7 @@ impl World {
     pub fn observed(&self, known: Known<'_>) -> Vec<PlainHit> {
         let decides = self.decides(known);
         let matches = self.matches(known);
-        let watching = (0..self.zones.len()).filter(|at| !self.zones[*at].acts());
+        let watching = (0..self.zones.len()).filter(|at| !self.acts(&self.zones[*at]));
         let mut hits: Vec<PlainHit> = watching
             .filter_map(|at| matches.iter().filter(|h| h.zone == at).min_by(|a, b| preferred(a, b)))
             .filter(|hit| decides.as_ref().is_none_or(|d| preferred(hit, d).is_lt()))
@@ -71,7 +71,7 @@ impl World {
             !matches!(rule.trigger.kind(), TriggerKind::ClientAddress | TriggerKind::QueryName)
         };
         let rival = |zone: &PlainZone| {
-            zone.acts() && self.applies(zone) && zone.rules.iter().any(of_answer)
+            self.acts(zone) && self.applies(zone) && zone.rules.iter().any(of_answer)
         };
         let waits = zone.options.qname_wait_recurse
             && hit.trigger.kind() == TriggerKind::QueryName
@@ -98,12 +98,21 @@ impl World {
         let for_everyone = options.groups.is_empty();
         let shared = options.groups.0 & self.groups().0 != 0;
         options.mode != Mode::Off
+            && self.groups().0 & self.off.0 == 0
             && (for_everyone || shared)
             && (self.question.recursion_desired || !options.recursive_only)
     }
 
+    /// Whether a zone's rules act on the query: a group can be milder than a zone.
+    fn acts(&self, zone: &PlainZone) -> bool {
+        let options = &zone.options;
+        options.mode == Mode::Enforce
+            && options.policy != Override::Disabled
+            && self.groups().0 & self.observing.0 == 0
+    }
+
     /// The groups of the longest prefix that holds the client.
-    fn groups(&self) -> GroupSet {
+    pub fn groups(&self) -> GroupSet {
         let client = self.question.client.to_canonical();
         let holding = || self.clients.iter().filter(|(network, _)| holds(*network, client));
         let longest = holding().map(|(network, _)| network.length()).max();
@@ -232,10 +241,6 @@ fn when(matches: bool) -> Vec<Option<Name>> {
 }
 
 impl PlainZone {
-    pub fn acts(&self) -> bool {
-        self.options.mode == Mode::Enforce && self.options.policy != Override::Disabled
-    }
-
     /// Section 6.1.
     fn overridden(&self, rule: &Rule, question: &Question) -> Option<Action> {
         let has_none = match &rule.action {
