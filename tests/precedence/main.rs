@@ -10,7 +10,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use plain::{PlainHit, Reply, preferred};
+use plain::{Flaw, PlainHit, Reply};
 use sekisho::model::{Action, AnswerFacts, AnswerStep, Name, Nameserver, Trigger, TriggerKind};
 use sekisho::snapshot::{
     Fate, Hit, Match, Matched, Need, Needs, Outcome, Query, Response, Snapshot, Step,
@@ -43,6 +43,29 @@ fn evaluation_follows_the_plain_reading() {
     for (event, one_in) in kinds.into_iter().chain(events) {
         let times = seen.get(event).copied().unwrap_or_default();
         assert!(times * one_in >= WORLDS, "{event}: {times} of {WORLDS} worlds: {seen:?}");
+    }
+}
+
+/// Worlds in which a planted bug must show.
+const FLAWED_WORLDS: u64 = 5_000;
+
+#[test]
+fn every_planted_bug_is_caught() {
+    for flaw in Flaw::ALL {
+        let differs = |number: u64| {
+            let mut world = World::random(number);
+            let snapshot = snapshot(&world, None);
+            world.flaw = Some(flaw);
+            let query = query(&world);
+            let decided = match snapshot.begin(&query) {
+                Step::Decided { hit, .. } => Some(plain_hit(&hit)),
+                Step::Resolve(evaluation) => {
+                    evaluation.finish(&world.facts).hit.as_ref().map(plain_hit)
+                }
+            };
+            decided != world.decides(Some(&world.facts))
+        };
+        assert!((0..FLAWED_WORLDS).any(differs), "{flaw:?} is not noticed");
     }
 }
 
@@ -146,7 +169,7 @@ fn check_explanation(world: &World, matches: &[Match<'_>], outcome: &Outcome<'_>
     });
     let explained: Vec<PlainHit> = taking_part.map(|m| plain_hit(&m.hit)).collect();
     let mut plain = world.matches(Some(&world.facts));
-    plain.sort_by(preferred);
+    plain.sort_by(|a, b| world.preferred(a, b));
     // One server can stand at several zone cuts.
     plain.dedup();
     assert_eq!(explained, plain, "explained matches");

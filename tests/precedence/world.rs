@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use super::plain::Flaw;
 use rand::RngExt;
 use rand::seq::IndexedRandom;
 use rand_chacha::ChaCha8Rng;
@@ -44,6 +45,8 @@ pub struct World {
     /// The answer: its chain is the aliases followed, and its addresses are also the hints of
     /// SVCB and HTTPS records.
     pub facts: AnswerFacts,
+    /// What the plain reading gets wrong on purpose.
+    pub flaw: Option<Flaw>,
 }
 
 /// HTTPS (65) and SVCB (64) are followed as addresses are; ANY, CNAME and DNAME are not.
@@ -61,7 +64,7 @@ impl World {
         let (observing, off) = (GroupSet(milder(dice)), GroupSet(milder(dice)));
         let question = dice.question();
         let facts = dice.facts(&question.name);
-        World { zones, clients, observing, off, question, facts }
+        World { zones, clients, observing, off, question, facts, flaw: None }
     }
 
     /// The same world later, while its answer is still cached: somebody asks for the same from
