@@ -36,14 +36,58 @@ pub struct PlainHit {
     pub unless_signed: bool,
 }
 
+/// A rule read wrongly: what a bug in the engine would look like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Flaw {
+    ZoneBeforeStage,
+    KindBeforeZone,
+    KindsReversed,
+    FirstServer,
+    ShortestPrefix,
+    LargestAddress,
+    NoEmptyNonTerminal,
+    DnssecBitIgnored,
+    RecursionBitIgnored,
+    ZoneGroupsIgnored,
+    ShortestClientPrefix,
+    MappedClientIsIpv6,
+    DotsIgnored,
+    EveryTypeFollowed,
+    DisabledActs,
+    AliasToItself,
+    GroupModeIgnored,
+}
+
+impl Flaw {
+    pub const ALL: [Self; 17] = [
+        Self::ZoneBeforeStage,
+        Self::KindBeforeZone,
+        Self::KindsReversed,
+        Self::FirstServer,
+        Self::ShortestPrefix,
+        Self::LargestAddress,
+        Self::NoEmptyNonTerminal,
+        Self::DnssecBitIgnored,
+        Self::RecursionBitIgnored,
+        Self::ZoneGroupsIgnored,
+        Self::ShortestClientPrefix,
+        Self::MappedClientIsIpv6,
+        Self::DotsIgnored,
+        Self::EveryTypeFollowed,
+        Self::DisabledActs,
+        Self::AliasToItself,
+        Self::GroupModeIgnored,
+    ];
+}
+
 /// What is known of an answer: nothing, or these facts.
 pub type Known<'f> = Option<&'f AnswerFacts>;
 
 impl World {
     /// The best match in zones that act.
     pub fn decides(&self, known: Known<'_>) -> Option<PlainHit> {
-        let hits = self.matches(known).into_iter().filter(|h| self.zones[h.zone].acts());
-        hits.min_by(preferred)
+        let hits = self.matches(known).into_iter().filter(|h| self.acts(&self.zones[h.zone]));
+        hits.min_by(|a, b| self.preferred(a, b))
     }
 
     /// The best match of each zone that only observes, where it is preferred to the one that
@@ -51,13 +95,15 @@ impl World {
     pub fn observed(&self, known: Known<'_>) -> Vec<PlainHit> {
         let decides = self.decides(known);
         let matches = self.matches(known);
-        let watching = (0..self.zones.len()).filter(|at| !self.zones[*at].acts());
+        let watching = (0..self.zones.len()).filter(|at| !self.acts(&self.zones[*at]));
         let mut hits: Vec<PlainHit> = watching
-            .filter_map(|at| matches.iter().filter(|h| h.zone == at).min_by(|a, b| preferred(a, b)))
-            .filter(|hit| decides.as_ref().is_none_or(|d| preferred(hit, d).is_lt()))
+            .filter_map(|at| {
+                matches.iter().filter(|h| h.zone == at).min_by(|a, b| self.preferred(a, b))
+            })
+            .filter(|hit| decides.as_ref().is_none_or(|d| self.preferred(hit, d).is_lt()))
             .cloned()
             .collect();
-        hits.sort_by(preferred);
+        hits.sort_by(|a, b| self.preferred(a, b));
         hits
     }
 
@@ -71,7 +117,7 @@ impl World {
             !matches!(rule.trigger.kind(), TriggerKind::ClientAddress | TriggerKind::QueryName)
         };
         let rival = |zone: &PlainZone| {
-            zone.acts() && self.applies(zone) && zone.rules.iter().any(of_answer)
+            self.acts(zone) && self.applies(zone) && zone.rules.iter().any(of_answer)
         };
         let waits = zone.options.qname_wait_recurse
             && hit.trigger.kind() == TriggerKind::QueryName
@@ -95,28 +141,55 @@ impl World {
     /// Whether a zone as a whole applies to the query.
     fn applies(&self, zone: &PlainZone) -> bool {
         let options = &zone.options;
-        let for_everyone = options.groups.is_empty();
+        let for_everyone = options.groups.is_empty() || self.has(Flaw::ZoneGroupsIgnored);
         let shared = options.groups.0 & self.groups().0 != 0;
         options.mode != Mode::Off
+            && self.groups().0 & self.off.0 == 0
             && (for_everyone || shared)
-            && (self.question.recursion_desired || !options.recursive_only)
+            && (self.question.recursion_desired
+                || !options.recursive_only
+                || self.has(Flaw::RecursionBitIgnored))
+    }
+
+    /// Whether a zone's rules act on the query: a group can be milder than a zone.
+    fn acts(&self, zone: &PlainZone) -> bool {
+        let options = &zone.options;
+        options.mode == Mode::Enforce
+            && (options.policy != Override::Disabled || self.has(Flaw::DisabledActs))
+            && (self.groups().0 & self.observing.0 == 0 || self.has(Flaw::GroupModeIgnored))
     }
 
     /// The groups of the longest prefix that holds the client.
-    fn groups(&self) -> GroupSet {
-        let client = self.question.client.to_canonical();
+    pub fn groups(&self) -> GroupSet {
+        let client = self.client();
         let holding = || self.clients.iter().filter(|(network, _)| holds(*network, client));
-        let longest = holding().map(|(network, _)| network.length()).max();
+        let lengths = holding().map(|(network, _)| network.length());
+        let longest = match self.has(Flaw::ShortestClientPrefix) {
+            true => lengths.min(),
+            false => lengths.max(),
+        };
         holding()
             .filter(|(network, _)| Some(network.length()) == longest)
             .fold(GroupSet::NONE, |all, (_, groups)| all.union(*groups))
+    }
+
+    /// An IPv4 client in IPv6 dress is an IPv4 client.
+    fn client(&self) -> IpAddr {
+        match self.has(Flaw::MappedClientIsIpv6) {
+            true => self.question.client,
+            false => self.question.client.to_canonical(),
+        }
+    }
+
+    fn has(&self, flaw: Flaw) -> bool {
+        self.flaw == Some(flaw)
     }
 
     fn stages(&self, known: Known<'_>) -> Vec<Stage> {
         let mut stages = vec![Stage {
             number: 0,
             name: self.question.name.clone(),
-            client: Some(self.question.client.to_canonical()),
+            client: Some(self.client()),
             ..Stage::default()
         }];
         let Some(facts) = known else { return stages };
@@ -134,7 +207,7 @@ impl World {
                 .collect();
         }
         // ANY, CNAME and DNAME are not followed.
-        if [255, 5, 39].contains(&self.question.rtype) {
+        if [255, 5, 39].contains(&self.question.rtype) && !self.has(Flaw::EveryTypeFollowed) {
             stages.truncate(1);
         }
         stages
@@ -150,7 +223,10 @@ impl World {
         known: Known<'_>,
     ) -> Vec<PlainHit> {
         let servers = || {
-            let dots_min = usize::from(zone.options.min_ns_dots);
+            let dots_min = match self.has(Flaw::DotsIgnored) {
+                true => 0,
+                false => usize::from(zone.options.min_ns_dots),
+            };
             stage.servers.iter().filter(move |(cut, name, _)| {
                 let labels = cut.as_ref().label_count();
                 labels > 0 && labels > dots_min && *name != Name::root()
@@ -163,9 +239,9 @@ impl World {
             Trigger::NameserverAddress(n) => {
                 when(servers().any(|(_, _, all)| all.iter().any(|a| holds(*n, *a))))
             }
-            Trigger::QueryName(pattern) => when(zone.finds(kind, pattern, &stage.name)),
+            Trigger::QueryName(pattern) => when(self.finds(zone, kind, pattern, &stage.name)),
             Trigger::NameserverName(pattern) => servers()
-                .filter(|(_, name, _)| zone.finds(kind, pattern, name))
+                .filter(|(_, name, _)| self.finds(zone, kind, pattern, name))
                 .map(|(_, name, _)| Some(name.clone()))
                 .collect(),
         };
@@ -191,7 +267,10 @@ impl World {
             _ => None,
         };
         let reply = match action {
-            Action::Redirect(target) if target == stage.name || Some(&target) == own.as_ref() => {
+            Action::Redirect(target)
+                if (target == stage.name || Some(&target) == own.as_ref())
+                    && !self.has(Flaw::AliasToItself) =>
+            {
                 Reply::Does(Action::Passthru)
             }
             Action::RedirectBelow(target) => expanded(&stage.name, &target),
@@ -199,6 +278,7 @@ impl World {
         };
         let breaks = self.question.dnssec_ok
             && !zone.options.break_dnssec
+            && !self.has(Flaw::DnssecBitIgnored)
             && changes_answer(&reply, self.question.transport);
         if breaks && known.is_some_and(|facts| facts.signed) {
             return None;
@@ -232,10 +312,6 @@ fn when(matches: bool) -> Vec<Option<Name>> {
 }
 
 impl PlainZone {
-    pub fn acts(&self) -> bool {
-        self.options.mode == Mode::Enforce && self.options.policy != Override::Disabled
-    }
-
     /// Section 6.1.
     fn overridden(&self, rule: &Rule, question: &Question) -> Option<Action> {
         let has_none = match &rule.action {
@@ -255,11 +331,19 @@ impl PlainZone {
             }
         }
     }
+}
 
+impl World {
     /// Whether the search of RFC 1034 section 4.3.2, as RFC 4592 puts it, finds the rule with
     /// this pattern among all of its kind.
-    fn finds(&self, kind: TriggerKind, pattern: &NamePattern, name: &Name) -> bool {
-        let owners: Vec<Vec<Vec<u8>>> = self
+    fn finds(
+        &self,
+        zone: &PlainZone,
+        kind: TriggerKind,
+        pattern: &NamePattern,
+        name: &Name,
+    ) -> bool {
+        let owners: Vec<Vec<Vec<u8>>> = zone
             .rules
             .iter()
             .filter(|rule| rule.trigger.kind() == kind)
@@ -269,7 +353,13 @@ impl PlainZone {
             })
             .collect();
         // A node exists if it is an owner name or above one (RFC 4592 section 2.2.2).
-        let exists = |node: &[Vec<u8>]| owners.iter().any(|owner| owner.starts_with(node));
+        let exists = |node: &[Vec<u8>]| match self.has(Flaw::NoEmptyNonTerminal) {
+            true => owners.iter().any(|owner| {
+                *owner == node
+                    || owner.split_last().is_some_and(|(last, above)| last == b"*" && above == node)
+            }),
+            false => owners.iter().any(|owner| owner.starts_with(node)),
+        };
         let wanted = labels(name.as_ref());
         if exists(&wanted) {
             return owner(pattern) == wanted;
@@ -325,21 +415,41 @@ fn holds(network: Network, address: IpAddr) -> bool {
     network.address().is_ipv4() == address.is_ipv4() && front(network.address()) == front(address)
 }
 
-/// Which of two matches is preferred: `Less` is the first. The rules of section 5 in its order.
-pub fn preferred(a: &PlainHit, b: &PlainHit) -> Ordering {
-    let address = |hit: &PlainHit| match hit.trigger {
+impl World {
+    /// Which of two matches is preferred: `Less` is the first. The rules of section 5 in its order.
+    pub fn preferred(&self, a: &PlainHit, b: &PlainHit) -> Ordering {
+        let stage = a.stage.cmp(&b.stage); // 5.1
+        let zone = a.zone.cmp(&b.zone); // 5.2
+        let kind = a.trigger.kind().cmp(&b.trigger.kind()); // 5.4
+        let server = b.server.cmp(&a.server); // 5.5; 5.3 is the search of RFC 4592
+        let prefix = prefix(b).cmp(&prefix(a)); // 5.6
+        let number = number(a).cmp(&number(b)); // 5.7
+        let order = match self.flaw {
+            Some(Flaw::ZoneBeforeStage) => [zone, stage, kind, server, prefix, number],
+            Some(Flaw::KindBeforeZone) => [stage, kind, zone, server, prefix, number],
+            Some(Flaw::KindsReversed) => [stage, zone, kind.reverse(), server, prefix, number],
+            Some(Flaw::FirstServer) => [stage, zone, kind, server.reverse(), prefix, number],
+            Some(Flaw::ShortestPrefix) => [stage, zone, kind, server, prefix.reverse(), number],
+            Some(Flaw::LargestAddress) => [stage, zone, kind, server, prefix, number.reverse()],
+            _ => [stage, zone, kind, server, prefix, number],
+        };
+        order.into_iter().fold(Ordering::Equal, Ordering::then)
+    }
+}
+
+fn network(hit: &PlainHit) -> Option<Network> {
+    match hit.trigger {
         Trigger::ClientAddress(n) | Trigger::AnswerAddress(n) | Trigger::NameserverAddress(n) => {
             Some(n)
         }
         _ => None,
-    };
-    let prefix = |hit: &PlainHit| address(hit).map(|n| n.rpz_length());
-    let number = |hit: &PlainHit| address(hit).map(|n| (n.rpz_number(), n.address().is_ipv6()));
-    a.stage
-        .cmp(&b.stage) // 5.1
-        .then(a.zone.cmp(&b.zone)) // 5.2
-        .then(a.trigger.kind().cmp(&b.trigger.kind())) // 5.4
-        .then(b.server.cmp(&a.server)) // 5.5; 5.3 is the search of RFC 4592
-        .then(prefix(b).cmp(&prefix(a))) // 5.6
-        .then(number(a).cmp(&number(b))) // 5.7
+    }
+}
+
+fn prefix(hit: &PlainHit) -> Option<u8> {
+    network(hit).map(|n| n.rpz_length())
+}
+
+fn number(hit: &PlainHit) -> Option<(u128, bool)> {
+    network(hit).map(|n| (n.rpz_number(), n.address().is_ipv6()))
 }

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use super::plain::Flaw;
 use rand::RngExt;
 use rand::seq::IndexedRandom;
 use rand_chacha::ChaCha8Rng;
@@ -14,10 +15,12 @@ use sekisho::snapshot::Transport;
 use sekisho::zone::{Mode, Override, ZoneOptions};
 
 /// A zone as its rules, which is all that the plain reading knows of it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct PlainZone {
     pub rules: Vec<Rule>,
     pub options: ZoneOptions,
+    /// Whether the rules reach the engine as the text of a zone file.
+    pub written: bool,
 }
 
 /// A query that owns its name.
@@ -35,20 +38,51 @@ pub struct Question {
 pub struct World {
     pub zones: Vec<PlainZone>,
     pub clients: Vec<(Network, GroupSet)>,
+    /// Groups whose clients' matches are only observed, or not even that.
+    pub observing: GroupSet,
+    pub off: GroupSet,
     pub question: Question,
+    /// The answer: its chain is the aliases followed, and its addresses are also the hints of
+    /// SVCB and HTTPS records.
     pub facts: AnswerFacts,
+    /// What the plain reading gets wrong on purpose.
+    pub flaw: Option<Flaw>,
 }
 
-const TYPES: [u16; 8] = [1, 1, 1, 1, 28, 5, 39, 255];
+/// HTTPS (65) and SVCB (64) are followed as addresses are; ANY, CNAME and DNAME are not.
+const TYPES: [u16; 10] = [1, 1, 1, 1, 28, 65, 64, 5, 39, 255];
 
 impl World {
     pub fn random(seed: u64) -> World {
-        let mut dice = Dice(ChaCha8Rng::seed_from_u64(seed));
+        World::with(&mut Dice(ChaCha8Rng::seed_from_u64(seed)))
+    }
+
+    fn with(dice: &mut Dice) -> World {
         let zones = (0..dice.below(3) + 3).map(|_| dice.zone()).collect();
         let clients = dice.some(0, 3, |d| (d.network(), GroupSet(d.below(4) as u64)));
+        let milder = |d: &mut Dice| if d.chance(10) { d.one(&[1, 2, 4]) } else { 0 };
+        let (observing, off) = (GroupSet(milder(dice)), GroupSet(milder(dice)));
         let question = dice.question();
         let facts = dice.facts(&question.name);
-        World { zones, clients, question, facts }
+        World { zones, clients, observing, off, question, facts, flaw: None }
+    }
+
+    /// The same world later, while its answer is still cached: somebody asks for the same from
+    /// elsewhere or in another way, and some zones have changed their place or their rules.
+    pub fn later(&self, seed: u64) -> World {
+        let mut dice = Dice(ChaCha8Rng::seed_from_u64(!seed));
+        let mut zones = self.zones.clone();
+        if dice.chance(50) {
+            zones.rotate_left(1);
+        }
+        if dice.chance(50) {
+            let changed = dice.below(zones.len());
+            zones[changed] = dice.zone();
+        }
+        let Question { name, rtype, .. } = self.question.clone();
+        let question = Question { name, rtype, ..dice.question() };
+        let (clients, facts) = (self.clients.clone(), self.facts.clone());
+        World { zones, clients, question, facts, ..*self }
     }
 }
 
@@ -72,6 +106,7 @@ impl Dice {
     }
 
     fn zone(&mut self) -> PlainZone {
+        let written = self.chance(50);
         let mut rules = Vec::new();
         for (kind, most) in TriggerKind::ALL.into_iter().zip([1, 5, 2, 3, 3]) {
             if self.chance(if kind == TriggerKind::QueryName { 90 } else { 50 }) {
@@ -81,11 +116,14 @@ impl Dice {
         // A zone has one rule for a trigger; the builder is tested elsewhere.
         let mut kept: Vec<Rule> = Vec::new();
         for rule in rules {
+            if written && !can_be_written(&rule) {
+                continue;
+            }
             if kept.iter().all(|k| k.trigger != rule.trigger) {
                 kept.push(rule);
             }
         }
-        PlainZone { rules: kept, options: self.options() }
+        PlainZone { rules: kept, options: self.options(), written }
     }
 
     fn rule(&mut self, kind: TriggerKind) -> Rule {
@@ -119,10 +157,11 @@ impl Dice {
                 let mut sets = self.some(1, 2, |d| RrSet {
                     rtype: d.one(&[1, 5, 16, 28]),
                     ttl: d.below(100) as u32,
-                    rdata: vec![vec![0].into()],
+                    rdata: Vec::new(),
                 });
                 sets.sort();
                 sets.dedup_by_key(|set| set.rtype);
+                sets.iter_mut().for_each(|set| set.rdata = vec![rdata(set.rtype)]);
                 Action::Data(sets.into())
             }
         }
@@ -215,20 +254,57 @@ impl Dice {
         }
     }
 
-    /// Eight addresses of each family with the same numbers, so that the families compete.
+    /// Eight addresses of each family with the same numbers, so that the families compete, and
+    /// some of IPv6 with runs of zeros elsewhere.
     fn address(&mut self) -> IpAddr {
         let low = self.below(8) as u8;
-        match self.chance(60) {
-            true => IpAddr::V4(Ipv4Addr::new(0, 0, 0, low)),
-            false => IpAddr::V6(Ipv6Addr::from_bits(low.into())),
+        match self.below(10) {
+            0..6 => IpAddr::V4(Ipv4Addr::new(0, 0, 0, low)),
+            6..9 => IpAddr::V6(Ipv6Addr::from_bits(low.into())),
+            _ => {
+                let high = self.one(&[[0x2001, 0xdb8, 0, 0], [0, 0, 0, 1], [0xfe80, 0, 1, 0]]);
+                let [a, b, c, d] = high;
+                let e = self.one(&[0, 1]);
+                IpAddr::V6(Ipv6Addr::new(a, b, c, d, e, 0, 0, low.into()))
+            }
         }
     }
 
     fn network(&mut self) -> Network {
         let address = self.address();
         let whole = if address.is_ipv4() { 32 } else { 128 };
-        let cut = self.one(&[0, 0, 1, 1, 2, 3, 24, 32]);
+        let mut cut = self.one(&[0, 0, 1, 1, 2, 3, 24, 32]);
+        if address.is_ipv6() && self.chance(20) {
+            cut = self.one(&[16, 48, 64, 80, 127]);
+        }
         Network::new(address, whole - cut).expect("the length is in range")
+    }
+}
+
+/// Whether a zone file has a form for the rule: none for prefixes of no length, and none for a
+/// CNAME beside other data.
+fn can_be_written(rule: &Rule) -> bool {
+    let action = match &rule.action {
+        Action::Redirect(target) => target.as_ref().labels().next_back() != Some(b"*"),
+        Action::Data(sets) => sets.iter().all(|set| set.rtype != 5),
+        _ => true,
+    };
+    let trigger = match rule.trigger {
+        Trigger::ClientAddress(n) | Trigger::AnswerAddress(n) | Trigger::NameserverAddress(n) => {
+            n.length() > 0
+        }
+        _ => true,
+    };
+    action && trigger
+}
+
+/// A record's data of the type, in wire form.
+fn rdata(rtype: u16) -> Box<[u8]> {
+    match rtype {
+        1 => [192, 0, 2, 1].into(),
+        16 => [1, b'x'].into(),
+        28 => Ipv6Addr::LOCALHOST.octets().into(),
+        _ => [0].into(),
     }
 }
 
