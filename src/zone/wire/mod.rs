@@ -1,17 +1,22 @@
 //! Zone transfers as streams of DNS messages (RFC 5936, RFC 1995): [`Request`] asks,
 //! [`TransferWriter`] answers one message at a time, [`TransferReader`] takes answers and makes
-//! the new zone. Sockets, frames and signatures are for others.
+//! the new zone. [`SoaRequest`] asks for the version alone, and [`Notify`] (RFC 1996) says that
+//! there is a new one. Sockets, frames and signatures are for others.
 
 mod message;
+mod notify;
 mod read;
 mod request;
+mod soa;
 mod write;
 
+pub use notify::Notify;
 pub use read::{
     Progress, TransferError, TransferLimits, TransferProblem, TransferReader, TransferReject,
     TransferReport, Transferred,
 };
 pub use request::{Request, RequestError, RequestKind, refusal};
+pub use soa::SoaRequest;
 pub use write::{MESSAGE_OCTETS, TransferWriter};
 
 pub(in crate::zone) use message::{HEADER_OCTETS, Header, read_record, skip_question};

@@ -39,6 +39,9 @@ pub enum TransferError {
     /// The primary refuses.
     #[error("the primary answers with response code {0}")]
     Refused(u8),
+    /// The server does not serve the zone itself.
+    #[error("the answer is not authoritative")]
+    NotAuthoritative,
     /// A message that was cut, which over TCP none is.
     #[error("a truncated message")]
     Truncated,

@@ -96,12 +96,7 @@ impl Request {
         self.origin.as_ref().write_wire(out);
         out.extend([rtype, IN].map(u16::to_be_bytes).concat());
         if let RequestKind::Changes(soa) = &self.kind {
-            let data = soa.to_wire();
-            out.extend([0xc0, HEADER_OCTETS as u8]);
-            out.extend([rdata::SOA, IN].map(u16::to_be_bytes).concat());
-            out.extend(soa.ttl.to_be_bytes());
-            out.extend(u16::try_from(data.len()).expect("two names and numbers").to_be_bytes());
-            out.extend(data);
+            write_soa(soa, out);
         }
     }
 
@@ -114,7 +109,18 @@ impl Request {
     }
 }
 
-fn read_soa(message: &[u8], at: usize, origin: &Name) -> Option<Soa> {
+/// Appends the SOA record of the zone whose name the question of a message has.
+pub(super) fn write_soa(soa: &Soa, out: &mut Vec<u8>) {
+    let data = soa.to_wire();
+    out.extend([0xc0, HEADER_OCTETS as u8]);
+    out.extend([rdata::SOA, IN].map(u16::to_be_bytes).concat());
+    out.extend(soa.ttl.to_be_bytes());
+    out.extend(u16::try_from(data.len()).expect("two names and numbers").to_be_bytes());
+    out.extend(data);
+}
+
+/// Reads the record at `at` as the SOA of a zone.
+pub(super) fn read_soa(message: &[u8], at: usize, origin: &Name) -> Option<Soa> {
     let mut owner = NameBuffer::default();
     let (record, _) = read_record(message, at, &mut owner)?;
     let sound = record.rtype == rdata::SOA && owner.as_ref() == origin.as_ref();
