@@ -50,6 +50,8 @@ struct Group {
     names: Vec<u8>,
     listings: Vec<Listing>,
     members: Vec<Member>,
+    /// Members with listings, counted once all have come.
+    listed: usize,
 }
 
 impl Court<'_> {
@@ -82,8 +84,15 @@ impl Court<'_> {
         bench.finish()
     }
 
-    /// The facts about one name with these listings.
-    pub fn facts(&self, standing: &Standing<'_>, name: NameRef<'_>, facts: &mut Facts) {
+    /// The facts about one name but for its listings; `siblings` is how many other names of its
+    /// registrable domain are listed.
+    pub fn facts(
+        &self,
+        standing: &Standing<'_>,
+        name: NameRef<'_>,
+        siblings: usize,
+        facts: &mut Facts,
+    ) {
         facts.kind = Kind::Domain;
         facts.rank30 = standing.rank;
         facts.special = standing.special;
@@ -93,6 +102,7 @@ impl Court<'_> {
         facts.multi_tenant = standing.platform;
         facts.below_registrable = name != standing.registrable;
         facts.no_popularity_list = self.standings.popularity.lists == 0;
+        facts.prediction = self.standings.predict(standing, siblings);
     }
 }
 
@@ -169,6 +179,7 @@ impl<'c> Bench<'c> {
             return;
         }
         fold_www(group);
+        group.listed = group.members.iter().filter(|m| !m.listings.is_empty()).count();
         self.decided.clear();
         for at in 0..group.members.len() {
             if let Some(verdict) = self.decide(group, at) {
@@ -199,7 +210,8 @@ impl<'c> Bench<'c> {
         let name = group.name(member);
         let standing = court.standings.of(name);
         self.facts.reset(Kind::Domain);
-        court.facts(&standing, name, &mut self.facts);
+        let listed = group.listed - usize::from(!member.listings.is_empty());
+        court.facts(&standing, name, listed, &mut self.facts);
         self.facts.listings.extend_from_slice(&group.listings[member.listings.clone()]);
         Some(court.verdict(&self.facts, member.previous))
     }

@@ -6,6 +6,7 @@
 //! milliseconds. [`Pipeline::rebuild`] judges all evidence anew. Both are pure: the same inputs and
 //! the same `now` give the same zones.
 
+mod appraise;
 mod generate;
 mod judge;
 pub mod report;
@@ -16,6 +17,7 @@ mod why;
 
 use std::sync::Arc;
 
+pub use appraise::{Appraisal, Appraiser};
 pub use generate::{Generated, Held, Origin};
 pub use sources::{Profile, Source};
 pub use standing::{Standing, Standings};
