@@ -4,6 +4,7 @@
 use super::Published;
 use super::judge::Court;
 use super::sources::Scored;
+use super::standing::Standings;
 use super::verdicts::Verdict;
 use crate::evidence::Merge;
 use crate::model::{Name, NameRef, Timestamp};
@@ -40,19 +41,36 @@ impl Appraiser<'_> {
     /// What a name amounts to. A rule for a name takes all below it along, so the names above it
     /// count down to the registrable domain.
     pub fn appraise(&self, name: NameRef<'_>) -> Appraisal {
-        let registrable = self.published.standings.suffixes.registrable(name);
         let mut most = Appraisal { score: i64::MIN, level: Level::Allow };
         let mut facts = Facts::new(Kind::Domain);
-        for at in name.ancestors().take_while(|n| n.is_at_or_below(registrable)) {
+        for at in self.chain(name) {
             self.facts(at, &mut facts);
             let model = &self.published.model;
             let score = scoring::score(model, &facts);
-            let level = scoring::decide(model, &facts, &score, &Previous::default()).level;
-            let in_force = self.verdict(at).map_or(Level::Allow, |v| v.level);
+            // What is listed was judged, together with all other names of its domain.
+            let level = match (self.verdict(at), facts.listings.is_empty()) {
+                (Some(verdict), _) => verdict.level,
+                (None, false) => Level::Allow,
+                (None, true) => scoring::decide(model, &facts, &score, &Previous::default()).level,
+            };
             most.score = most.score.max(score.mban);
-            most.level = most.level.max(level).max(in_force);
+            most.level = most.level.max(level);
         }
         most
+    }
+
+    /// The name and the names above it, down to its registrable domain.
+    pub fn chain<'n>(&self, name: NameRef<'n>) -> impl Iterator<Item = NameRef<'n>> + use<'n> {
+        Self::chain_of(&self.published.standings, name)
+    }
+
+    /// The same where only the standings are at hand.
+    pub fn chain_of<'n>(
+        standings: &Standings,
+        name: NameRef<'n>,
+    ) -> impl Iterator<Item = NameRef<'n>> + use<'n> {
+        let registrable = standings.suffixes.registrable(name);
+        name.ancestors().take_while(move |n| n.is_at_or_below(registrable))
     }
 
     /// The decision in force.
@@ -61,7 +79,7 @@ impl Appraiser<'_> {
     }
 
     /// Everything known of exactly this name; what is claimed of `www.` counts for the domain.
-    pub(super) fn facts(&self, name: NameRef<'_>, facts: &mut Facts) {
+    pub fn facts(&self, name: NameRef<'_>, facts: &mut Facts) {
         let published = self.published;
         let court = Court {
             model: &published.model,
@@ -117,7 +135,7 @@ mod tests {
     use crate::evidence::{Claims, ClaimsBuilder, Popularity, PublicSuffixes, RankList};
     use crate::model::{Category, Claim, Indicator, Scope, SourceId, Trust};
     use crate::names::NameTable;
-    use crate::pipeline::{Pipeline, Profile, Source, Standings};
+    use crate::pipeline::{Pipeline, Profile, Source};
     use crate::policy;
     use crate::scoring::Model;
     use crate::zone::Mode;
@@ -161,6 +179,18 @@ mod tests {
 
     fn name(text: &str) -> Name {
         Name::from_host(text).unwrap()
+    }
+
+    #[test]
+    fn what_lies_over_a_platform_is_never_taken_as_a_whole() {
+        let names = ["railway.app", "a.up.railway.app", "b.up.railway.app", "c.up.railway.app"];
+        let state = published(&[("certpl", &names), ("openphish", &names)]);
+        let level = |text: &str| state.verdicts.of(name(text).as_ref()).map(|v| v.level);
+        assert_eq!(level("railway.app"), Some(Level::Monitor));
+        assert_eq!(level("a.up.railway.app"), Some(Level::Block));
+        let state = published(&[("certpl", &names[..1]), ("openphish", &names[..1])]);
+        let level = state.verdicts.of(name("railway.app").as_ref()).map(|v| v.level);
+        assert_eq!(level, Some(Level::Block), "nothing tells that it is one");
     }
 
     #[test]

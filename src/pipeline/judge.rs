@@ -52,6 +52,8 @@ struct Group {
     members: Vec<Member>,
     /// Members with listings, counted once all have come.
     listed: usize,
+    /// Below the domain lies a public suffix, so that some of the members are other people's.
+    over_platform: bool,
 }
 
 impl Court<'_> {
@@ -144,6 +146,10 @@ impl Group {
         NameRef::from_key(&self.names[member.name.clone()])
     }
 
+    fn registrable(&self) -> NameRef<'_> {
+        NameRef::from_key(&self.registrable)
+    }
+
     /// The position of `www.` of the registrable domain among the members.
     fn www(&self) -> Option<usize> {
         self.members.iter().position(|m| {
@@ -179,6 +185,7 @@ impl<'c> Bench<'c> {
             return;
         }
         fold_www(group);
+        group.over_platform = self.is_over_platform(group);
         group.listed = group.members.iter().filter(|m| !m.listings.is_empty()).count();
         self.decided.clear();
         for at in 0..group.members.len() {
@@ -212,8 +219,20 @@ impl<'c> Bench<'c> {
         self.facts.reset(Kind::Domain);
         let listed = group.listed - usize::from(!member.listings.is_empty());
         court.facts(&standing, name, listed, &mut self.facts);
+        self.facts.multi_tenant_apex |= group.over_platform && name == group.registrable();
         self.facts.listings.extend_from_slice(&group.listings[member.listings.clone()]);
         Some(court.verdict(&self.facts, member.previous))
+    }
+
+    /// Whether a member has another registrable domain than the group, as `x.up.railway.app` has
+    /// below `railway.app`. Only names two labels further down can.
+    fn is_over_platform(&self, group: &Group) -> bool {
+        let labels = group.registrable().label_count();
+        group.members.iter().any(|member| {
+            let name = group.name(member);
+            name.label_count() >= labels + 2
+                && self.court.standings.suffixes.registrable(name) != group.registrable()
+        })
     }
 
     /// Blocks the registrable domain where most of its hosts are blocked.
@@ -229,6 +248,7 @@ impl<'c> Bench<'c> {
         let standing = self.court.standings.of(registrable);
         let shielded = standing.public_suffix
             || standing.platform
+            || group.over_platform
             || standing.tenant
             || standing.special
             || standing.critical;
