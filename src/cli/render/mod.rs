@@ -1,5 +1,6 @@
 //! Answers as people read them: aligned and coloured on a terminal, plain in a pipe.
 
+pub mod evaluate;
 pub mod feeds;
 pub mod status;
 pub mod why;
