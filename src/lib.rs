@@ -8,6 +8,7 @@
 pub mod diagnostic;
 pub mod model;
 
+pub mod bgp;
 pub mod document;
 pub mod names;
 pub mod scoring;

@@ -11,7 +11,4 @@ pub use fetch::{
 };
 pub use sections::{Record, Sections, Ttl};
 pub use transfer::{MessageSender, TransferService};
-pub use upstream::{
-    AnswerFacts, ExtendedError, Question, Resolution, Security, Server, Upstream, UpstreamError,
-    ZoneCut,
-};
+pub use upstream::{ExtendedError, Question, Resolution, Security, Upstream, UpstreamError};

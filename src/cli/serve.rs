@@ -1,9 +1,13 @@
 //! `sekisho serve`.
 
+use std::time::Duration;
+
+use indicatif::ProgressBar;
+
 use super::args::Arguments;
 use super::{Failure, configuration, logging, print, render};
 use crate::config::Config;
-use crate::daemon;
+use crate::daemon::{self, Watcher};
 use crate::diagnostic::Diagnostic;
 use crate::pipeline::report::Status;
 
@@ -13,12 +17,29 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     logging::start(&config.log)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Diagnostic::error(format!("no runtime: {error}")))?;
-    let try_it = lines_to_try(&config);
-    let ready = |status: &Status| {
+    let person = Person { progress: ProgressBar::new_spinner(), try_it: lines_to_try(&config) };
+    person.progress.enable_steady_tick(Duration::from_millis(120));
+    runtime.block_on(Box::pin(daemon::serve(config, &person))).map_err(Failure)
+}
+
+/// Whoever started the program. The spinner shows on a terminal only.
+struct Person {
+    progress: ProgressBar,
+    try_it: String,
+}
+
+impl Watcher for Person {
+    fn doing(&self, what: Option<&str>) {
+        match what {
+            Some(what) => self.progress.set_message(what.to_owned()),
+            None => self.progress.finish_and_clear(),
+        }
+    }
+
+    fn ready(&self, status: &Status) {
         print(&render::status::status(status));
-        print(&try_it);
-    };
-    runtime.block_on(Box::pin(daemon::serve(config, ready))).map_err(Failure)
+        print(&self.try_it);
+    }
 }
 
 /// Three questions that show what the program does.

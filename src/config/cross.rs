@@ -38,8 +38,9 @@ fn missing(what: &str, name: &str, place: &Place, known: Vec<&str>) -> Option<Di
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::evidence::PublicSuffixes;
     use crate::model::Timestamp;
-    use crate::policy::{self, Suffixes};
+    use crate::policy;
 
     #[test]
     fn categories_and_groups_that_the_policy_lacks_are_found() {
@@ -51,7 +52,7 @@ mod tests {
         let policies = [("p.toml".to_owned(), "[category.ads]\n[group.kids]\n".to_owned())];
         let mut read = |_: &str| Err(std::io::ErrorKind::NotFound.into());
         let (policy, _) =
-            policy::load(&policies, &mut read, &Suffixes::BuiltIn, Timestamp::default());
+            policy::load(&policies, &mut read, &PublicSuffixes::default(), Timestamp::default());
         let found = check_against(&config.unwrap(), &policy.unwrap());
         let found: Vec<String> = found.iter().map(ToString::to_string).collect();
         assert_eq!(

@@ -47,7 +47,7 @@ impl Feeds {
 
     /// Refreshes, before anything else, the sources on this machine's own disk that have no copy
     /// yet, so that a first start enforces them from the first query on.
-    pub async fn take_local_files(self: &Arc<Self>) {
+    pub async fn take_local_files(self: &Arc<Self>, say: &(dyn Fn(&str) + Sync)) {
         let never = |s: &&Source| {
             matches!(s.location, Location::File(_))
                 && self.book.state(&s.id).receipt.accepted_at.is_none()
@@ -55,15 +55,18 @@ impl Feeds {
         let sources: Vec<Source> = self.book.in_use().filter(never).cloned().collect();
         let tasks = sources.into_iter().map(|source| {
             let feeds = self.clone();
-            async move { feeds.refresh(&source).await }
+            async move {
+                say(source.id.as_str());
+                feeds.refresh(&source, false).await;
+            }
         });
         futures_util::future::join_all(tasks).await;
     }
 
     /// Keeps every source in use fresh until told to stop.
     pub fn run(self: &Arc<Self>, stop: &CancellationToken) {
-        for source in self.book.in_use().cloned() {
-            let feeds = self.clone();
+        for source in self.book.in_use() {
+            let (feeds, source) = (self.clone(), source.clone());
             let stop = stop.clone();
             tokio::spawn(async move {
                 tokio::select! {
@@ -80,15 +83,16 @@ impl Feeds {
             let due = self.book.due(source, now);
             let wait = std::time::Duration::from_secs(due.0.saturating_sub(now.0).into());
             let poke = self.book.state(&source.id).poke;
-            tokio::select! {
-                () = tokio::time::sleep(wait) => {}
-                () = poke.notified() => {}
-            }
-            self.refresh(source).await;
+            let asked_for = tokio::select! {
+                () = tokio::time::sleep(wait) => false,
+                () = poke.notified() => true,
+            };
+            self.refresh(source, asked_for).await;
         }
     }
 
-    async fn refresh(&self, source: &Source) {
+    /// `asked_for` by somebody who waits for what comes of it.
+    async fn refresh(&self, source: &Source, asked_for: bool) {
         let Ok(_reading) = self.reading.acquire().await else { return };
         let state = self.book.state(&source.id);
         let now = self.clock.now();
@@ -106,18 +110,26 @@ impl Feeds {
         };
         let seed = self.book.seed_of(source);
         let outcome = refresh::refresh(source, &*self.fetch, &previous, now, seed).await;
-        self.settle(source, state, outcome);
+        self.settle(source, state, outcome, asked_for);
     }
 
     /// Keeps what a refresh brought and notes how it went.
-    fn settle(&self, source: &Source, mut state: State, outcome: Result<Refresh, RefreshError>) {
+    fn settle(
+        &self,
+        source: &Source,
+        mut state: State,
+        outcome: Result<Refresh, RefreshError>,
+        asked_for: bool,
+    ) {
         let now = self.clock.now();
         let settled = match outcome {
             Ok(Refresh::Unchanged) => {
                 state.receipt.confirmed_at = Some(now.0);
                 Ok(())
             }
-            Ok(Refresh::Accepted(snapshot)) => self.accept(source, &mut state.receipt, *snapshot),
+            Ok(Refresh::Accepted(snapshot)) => {
+                self.accept(source, &mut state.receipt, *snapshot, asked_for)
+            }
             Err(error) => Err((shortened(&error, source), error.retry_after_seconds())),
         };
         match settled {
@@ -127,7 +139,6 @@ impl Feeds {
                 state.receipt.failures = 0;
             }
             Err((error, retry_after_seconds)) => {
-                tracing::warn!(source = %source.id, %error, "the last good copy stays");
                 state.attempts = state.attempts.failed(now, retry_after_seconds);
                 state.receipt.failure = Some(Attempt { at: now.0, error });
                 state.receipt.failures = state.attempts.failures;
@@ -143,7 +154,11 @@ impl Feeds {
         if let Err(error) = self.book.archive.store_receipt(&source.id, &state.receipt) {
             tracing::error!(source = %source.id, %error, "the receipt is not kept");
         }
+        let failure = state.receipt.failure.clone();
         self.book.set_state(&source.id, state);
+        if let Some(Attempt { error, .. }) = failure {
+            tracing::warn!(source = %source.id, %error, "the last good copy stays");
+        }
     }
 
     fn accept(
@@ -151,9 +166,10 @@ impl Feeds {
         source: &Source,
         receipt: &mut Receipt,
         snapshot: Snapshot,
+        asked_for: bool,
     ) -> Result<(), (String, Option<u32>)> {
         let now = self.clock.now();
-        let kept = self.keep(source, &snapshot, now);
+        let kept = self.keep(source, &snapshot, now, asked_for);
         kept.map_err(|error| (format!("it could not be kept: {error}"), None))?;
         let Snapshot { report, validators, .. } = snapshot;
         let entries = usize::try_from(report.entries).unwrap_or(usize::MAX);
@@ -184,12 +200,13 @@ impl Feeds {
         source: &Source,
         snapshot: &Snapshot,
         now: Timestamp,
+        asked_for: bool,
     ) -> Result<(), ArchiveError> {
         let event = match &snapshot.content {
             Content::Claims(claims) => {
                 self.book.archive.store_claims(&source.id, claims)?;
                 let mapped = self.book.archive.claims(&source.id)?.unwrap_or_else(Claims::none);
-                Event::Claims(source.id.clone(), mapped)
+                Event::Claims { source: source.id.clone(), claims: mapped, asked_for }
             }
             Content::Ranks(ranks) => {
                 let list = RankList {

@@ -12,9 +12,10 @@ use std::sync::Arc;
 use crate::config::{Config, FileZone, check_against};
 use crate::diagnostic::{Diagnostic, Place};
 use crate::disk;
+use crate::evidence::PublicSuffixes;
 use crate::model::{Name, Timestamp};
 use crate::pipeline::Order;
-use crate::policy::{self, Policy, Suffixes};
+use crate::policy::{self, Policy};
 use crate::zone::file::{self, Limits};
 use crate::zone::{PolicyZone, ZoneOptions};
 
@@ -116,7 +117,7 @@ pub fn last_accepted(state: &Path, now: Timestamp) -> io::Result<Option<Arc<Poli
         let found = names.iter().find(|(name, _)| name == path);
         found.map(|(_, text)| text.clone()).ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
     };
-    let (policy, _) = policy::load(&policies, &mut read_names, &Suffixes::BuiltIn, now);
+    let (policy, _) = policy::load(&policies, &mut read_names, &PublicSuffixes::default(), now);
     Ok(policy.map(Arc::new))
 }
 
@@ -165,7 +166,7 @@ fn policy_of(
         names.push((path.to_owned(), text.clone()));
         Ok(text)
     };
-    let (policy, found) = policy::load(texts, &mut read_names, &Suffixes::BuiltIn, now);
+    let (policy, found) = policy::load(texts, &mut read_names, &PublicSuffixes::default(), now);
     findings.extend(found);
     (policy, names)
 }

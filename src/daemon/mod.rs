@@ -59,13 +59,22 @@ use self::sockets::Sockets;
 use self::state::State;
 use self::writer::{Event, Writer};
 
-/// Runs until told to stop. `ready` is told how the program is once it answers.
-pub async fn serve(config: Config, ready: impl FnOnce(&Status)) -> Result<(), Vec<Diagnostic>> {
+/// What somebody who watches a start is told.
+pub trait Watcher: Send + Sync {
+    /// What is being done now; `None` when it is over.
+    fn doing(&self, what: Option<&str>);
+    /// How the program is, once it answers.
+    fn ready(&self, status: &Status);
+}
+
+/// Runs until told to stop.
+pub async fn serve(config: Config, watcher: &dyn Watcher) -> Result<(), Vec<Diagnostic>> {
     let config = Arc::new(config);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let started_at = clock.now();
     let metrics = Arc::new(Metrics::new(Registry::default(), env!("CARGO_PKG_VERSION")));
     let state = State::take(&config.state_directory)?;
+    watcher.doing(Some("reading the state directory"));
     let restored = restore(&config, state.directory(), state.seed, started_at)?;
     let Restored { mut pipeline, mut standings, book, local, fell_back, has_generation, findings } =
         restored;
@@ -81,7 +90,8 @@ pub async fn serve(config: Config, ready: impl FnOnce(&Status)) -> Result<(), Ve
     let fetch = Arc::new(Fetcher::new(http_client(state.directory())?));
     let feeds =
         Arc::new(Feeds::new(book.clone(), fetch, clock.clone(), events.clone(), metrics.clone()));
-    feeds.take_local_files().await;
+    feeds.take_local_files(&|source| watcher.doing(Some(&format!("reading {source}")))).await;
+    watcher.doing(Some("judging"));
     let learnt = take_in(&inbox, &mut pipeline, &mut standings);
     let kept =
         pipeline.generated().iter().map(|(o, zone)| (o.clone(), zone.soa().serial)).collect();
@@ -170,7 +180,8 @@ pub async fn serve(config: Config, ready: impl FnOnce(&Status)) -> Result<(), Ve
     };
     tokio::spawn(reloader.run(saved, hangup, commands));
 
-    ready(&voice.status());
+    watcher.doing(None);
+    watcher.ready(&voice.status());
     service::run_until_told(&stop).await.map_err(no_signals)?;
     doors.close().await;
     // The writer may have ended with an error of its own, which it has logged.
@@ -188,7 +199,7 @@ fn take_in(
     let mut learnt = false;
     for event in inbox.try_iter() {
         match event {
-            Event::Claims(source, claims) => {
+            Event::Claims { source, claims, .. } => {
                 pipeline.set_claims(&source, claims);
             }
             Event::Standings(change) => {

@@ -44,12 +44,7 @@ pub fn upstream(config: &Config) -> UpstreamSettings {
         kind: if zone.stub { ZoneKind::Stub } else { ZoneKind::Forward },
         servers: ForwardSettings { servers: zone.servers.clone(), ..ForwardSettings::default() },
     });
-    // Names that mean nothing outside are answered before the upstream is asked.
-    UpstreamSettings {
-        zones: zones.collect(),
-        local_zones: false,
-        ..UpstreamSettings::new(default)
-    }
+    UpstreamSettings { zones: zones.collect(), ..UpstreamSettings::new(default) }
 }
 
 fn recursion(config: &Config) -> RecursionSettings {
@@ -118,7 +113,9 @@ pub struct Doors {
 
 /// Opens the doors: from here on clients are answered.
 pub fn open(needs: Needs<'_>) -> Result<Doors, Diagnostic> {
-    let special = SpecialZones::new(&SpecialSettings::default())
+    // Who names servers for a private zone wants its names asked for there.
+    let routed = needs.config.upstream.zones.iter().map(|zone| zone.name.clone()).collect();
+    let special = SpecialZones::new(&SpecialSettings { routed, ..SpecialSettings::default() })
         .map_err(|error| Diagnostic::error(error.to_string()))?;
     let caching = CachingUpstream::new(cache(needs.config), needs.upstream);
     let settings = HandlerSettings {

@@ -31,7 +31,14 @@ const REBUILD_SECONDS_MAX: u32 = 15 * 60;
 /// What was learnt.
 pub enum Event {
     /// A source says something else.
-    Claims(SourceId, Claims),
+    Claims {
+        /// The source.
+        source: SourceId,
+        /// What it says.
+        claims: Claims,
+        /// Somebody asked for it and waits: it is judged at once.
+        asked_for: bool,
+    },
     /// Popularity or public suffixes changed.
     Standings(Box<dyn FnOnce(&mut Standings) + Send>),
     /// The operator's files changed. The sender is told once they are in force.
@@ -107,9 +114,9 @@ impl Writer {
 
     fn apply(&mut self, event: Event) -> Due {
         match event {
-            Event::Claims(source, claims) => {
+            Event::Claims { source, claims, asked_for } => {
                 self.pipeline.set_claims(&source, claims);
-                Due::Quietly
+                if asked_for { Due::Now } else { Due::Quietly }
             }
             Event::Standings(change) => {
                 change(&mut self.standings);
@@ -122,8 +129,9 @@ impl Writer {
                 let now = self.clock.now();
                 match self.pipeline.assemble(now) {
                     Ok(state) => {
-                        tracing::info!(snapshot = state.snapshot.id(), "policy is in force");
+                        let snapshot = state.snapshot.id();
                         self.publisher.publish(state);
+                        tracing::info!(snapshot, "policy is in force");
                         if let Err(error) = self.keep_local() {
                             tracing::error!(%error, "a restart would publish these zones again");
                         }

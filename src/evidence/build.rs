@@ -53,7 +53,7 @@ impl ClaimsBuilder {
     pub fn finish(mut self, before: Option<&Claims>) -> Claims {
         self.names.sort();
         let mut table = NameTableBuilder::new(PAYLOAD_OCTETS, None);
-        let mut earlier = before.map(|claims| Earlier::new(claims));
+        let mut earlier = before.map(Earlier::new);
         let mut excepted: Option<Vec<u8>> = None;
         let mut current: Option<(NameRef<'_>, Claim, bool)> = None;
         let mut emit = |name: NameRef<'_>, mut claim: Claim, exception: bool| {

@@ -47,6 +47,7 @@ impl<'t> Merge<'t> {
 
     /// The next name, with the position of each table that has it and what stands there, in the
     /// order of the tables.
+    #[expect(clippy::type_complexity, reason = "a name with what lies beside it")]
     pub fn advance(&mut self) -> Option<(NameRef<'_>, &[(usize, &'t [u8])])> {
         let &first = self.heap.first()?;
         self.name.clear();

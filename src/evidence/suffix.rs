@@ -49,6 +49,12 @@ impl PublicSuffixes {
         }
     }
 
+    /// Whether the name is a public suffix. A single label always is, listed or not, and so is the
+    /// root.
+    pub fn is_suffix(&self, name: NameRef<'_>) -> bool {
+        self.registration(name).registrable.is_none()
+    }
+
     /// The registrable domain of a name; the name itself where it is a public suffix.
     pub fn registrable<'n>(&self, name: NameRef<'n>) -> NameRef<'n> {
         let registration = self.registration(name);
@@ -85,6 +91,7 @@ mod tests {
                     "{name}"
                 );
                 assert_eq!(found.private, private, "{name}");
+                assert_eq!(list.is_suffix(name.as_ref()), registrable.is_none(), "{name}");
             }
         }
     }

@@ -1,6 +1,7 @@
 //! What policy looks at in an answer, apart from the answer's records.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use super::Name;
 
@@ -23,9 +24,9 @@ pub struct AnswerStep {
     /// Addresses of A and AAAA records at this name in the answer section, and address hints of
     /// its SVCB and HTTPS records.
     pub addresses: Vec<IpAddr>,
-    /// The servers on the data path of this name: of every zone cut from the root down to the
-    /// closest one.
-    pub nameservers: Vec<Nameserver>,
+    /// The servers on the data path of this name: a list for every zone cut from the root down to
+    /// the closest one, sorted by name. Answers from below the same cut share its list.
+    pub nameservers: Vec<Arc<[Nameserver]>>,
 }
 
 /// A server on the data path.
@@ -36,6 +37,6 @@ pub struct Nameserver {
     pub zone: Name,
     /// Its name.
     pub name: Name,
-    /// Its addresses as far as they are known.
+    /// Its addresses as far as they are known, sorted.
     pub addresses: Vec<IpAddr>,
 }

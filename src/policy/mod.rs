@@ -16,7 +16,6 @@ mod entry;
 pub mod file;
 pub mod notice;
 pub mod protect;
-mod suffix;
 
 use std::sync::Arc;
 
@@ -24,10 +23,10 @@ pub use category::PolicyCategory;
 pub use client::{Clients, Group};
 pub use entry::{Entry, List, Reach, Subject, Target};
 pub use notice::{Notice, NoticeKind};
-pub use suffix::Suffixes;
 
 use crate::diagnostic::{Diagnostic, Place};
 use crate::document::Position;
+use crate::evidence::PublicSuffixes;
 use crate::model::{Action, Data, GroupSet, Indicator, Name, Timestamp};
 use crate::zone::Mode;
 
@@ -182,7 +181,7 @@ impl WalledGarden {
 pub fn load(
     files: &[(String, String)],
     read: &mut file::ReadNames<'_>,
-    suffixes: &Suffixes,
+    suffixes: &PublicSuffixes,
     now: Timestamp,
 ) -> (Option<Policy>, Vec<Diagnostic>) {
     let (policy, mut findings) = file::read(files, read);
@@ -210,7 +209,7 @@ mod testing {
             Some((_, text)) => Ok((*text).to_owned()),
             None => Err(std::io::ErrorKind::NotFound.into()),
         };
-        let (policy, findings) = load(&policies, &mut read, &Suffixes::BuiltIn, NOW);
+        let (policy, findings) = load(&policies, &mut read, &PublicSuffixes::default(), NOW);
         let findings: Vec<String> = findings.iter().map(ToString::to_string).collect();
         (policy, findings.join("\n"))
     }
@@ -262,7 +261,7 @@ mod tests {
             effects.map(|effect| effect.action.as_str()).collect::<Vec<_>>()
         };
         assert_eq!(action("blocked.sekisho.test"), ["nxdomain"]);
-        assert_eq!(action("redirect.sekisho.test"), ["nxdomain"]);
+        assert_eq!(action("redirect.sekisho.test"), ["local-data"]);
         assert_eq!(action("ok.sekisho.test"), [""; 0]);
     }
 
@@ -284,7 +283,7 @@ mod tests {
                 let owner = set.name().to_string();
                 let owner = owner.strip_suffix(&format!(".{origin}")).unwrap();
                 let host = Name::from_host(owner.trim_start_matches("*.")).unwrap();
-                assert!(!Suffixes::BuiltIn.is_suffix(host.as_ref()), "{owner}");
+                assert!(!PublicSuffixes::default().is_suffix(host.as_ref()), "{owner}");
                 for record in set.records_without_rrsigs() {
                     match &record.data {
                         RData::CNAME(target) => assert_eq!(target.to_string(), "rpz-passthru."),

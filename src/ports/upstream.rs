@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::model::Name;
+use crate::model::{AnswerFacts, Name};
 
 use super::sections::Sections;
 
@@ -92,39 +92,6 @@ impl ExtendedError {
     }
 }
 
-/// A nameserver of a zone.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Server {
-    /// Its name.
-    pub name: Name,
-    /// Its addresses as far as they are known, sorted.
-    pub addresses: Box<[IpAddr]>,
-}
-
-/// A zone and who serves it, as the parent and the zone itself say.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ZoneCut {
-    /// The zone's name.
-    pub zone: Name,
-    /// Its servers, sorted by name.
-    pub servers: Box<[Server]>,
-}
-
-/// What policy needs to know about a resolution (RPZ draft sections 4 and 5.1).
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct AnswerFacts {
-    /// Every name after the query name: the targets of CNAME (a DNAME comes with the CNAME it
-    /// makes), in order, also where the chain ends in NXDOMAIN or NODATA; then targets of SVCB and
-    /// HTTPS records in alias mode.
-    pub chain: Vec<Name>,
-    /// The addresses in the answer section: A, AAAA, and the hints of SVCB and HTTPS.
-    pub addresses: Vec<IpAddr>,
-    /// The zone cuts on the way to the query name (index 0) and to each name of the chain (index
-    /// 1 and on), from the root down. Empty where the way is not known: a stub or forward zone,
-    /// or a forwarder while nameserver facts are off.
-    pub paths: Vec<Vec<Arc<ZoneCut>>>,
-}
-
 /// What the world says to a question.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Resolution {
@@ -140,7 +107,8 @@ pub struct Resolution {
     /// How long this may be kept: the smallest time to live, for negative answers that of RFC 2308
     /// section 5. 0 means not at all.
     pub ttl_seconds: u32,
-    /// What policy needs.
+    /// What policy needs. The steps have no nameservers where the way is not known: below a stub or
+    /// forward zone, or behind a forwarder while nobody wants them.
     pub facts: AnswerFacts,
     /// What the upstream server said with its answer.
     pub extended_errors: Vec<ExtendedError>,

@@ -3,7 +3,9 @@
 //! A zone that only observes never leaves: elsewhere nothing would hold its rules back. A zone
 //! bound to groups leaves as a zone of its own, for the view of those clients.
 
+use std::fs::Permissions;
 use std::io;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::disk;
@@ -30,7 +32,8 @@ pub fn write(path: &Path, zone: &Zone) -> io::Result<WriteReport> {
     let mut report = None;
     disk::replace(path, |out| {
         report = Some(write_zone(zone, out)?);
-        Ok(())
+        // Another server's user reads it, whatever mask we run under.
+        out.get_ref().set_permissions(Permissions::from_mode(0o644))
     })?;
     report.ok_or_else(|| io::Error::other("nothing was written"))
 }

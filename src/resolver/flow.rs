@@ -11,17 +11,16 @@ mod tests;
 use std::fmt::{self, Write as _};
 
 use super::cache::{Answer, QuestionRef};
-use super::handler::{Client, InForce};
+use super::handler::{Client, InForce, ZoneInForce};
 use super::message::{Request, rcode, rtype};
 use super::reply::{Body, Envelope, Reply, SoaPlace, SoaRecord};
 use super::rewrite::{self, Lead};
-use super::special::{SpecialAnswer, SpecialZones};
+use super::special::{self, SpecialAnswer, SpecialZones};
 use crate::model::{AnswerFacts, Name, NameRef, RrSet};
 use crate::ports::{ExtendedError, Question, Record, Sections, Security, Ttl, UpstreamError};
-use crate::snapshot::{self, Hit, Response, Step};
+use crate::snapshot::{self, Hit, Matched, Response, Step};
 use crate::telemetry::events::PolicyHit;
 use crate::telemetry::{CacheLookup, Outcome, Transport};
-use crate::zone::PolicyZone;
 
 /// Not Authoritative (RFC 8914 section 4.21).
 const NOT_AUTHORITATIVE: u16 = 20;
@@ -80,10 +79,10 @@ impl Truth<'_> {
         }
     }
 
-    fn facts(&self) -> AnswerFacts {
+    fn facts(&self) -> Option<&AnswerFacts> {
         match self {
-            Self::Resolved(answer, _) => bridge(&answer.resolution.facts),
-            _ => AnswerFacts::default(),
+            Self::Resolved(answer, _) => Some(&answer.resolution.facts),
+            _ => None,
         }
     }
 
@@ -122,8 +121,8 @@ impl<'a> Flow<'a> {
             }
             Step::Resolve(evaluation) => {
                 let truth = self.truth()?;
-                let facts = truth.facts();
-                let decided = evaluation.finish(&facts);
+                let nothing = AnswerFacts::default();
+                let decided = evaluation.finish(truth.facts().unwrap_or(&nothing));
                 let (outcome, cache) = match &decided.hit {
                     Some(hit) => self.act(hit, Some(&truth), out)?,
                     None => (self.tell(&truth, out), truth.cache()),
@@ -203,12 +202,8 @@ impl<'a> Flow<'a> {
         let wanted = self.request.rtype;
         let (reply, outcome) = match truth {
             Truth::Special(answer) => {
-                let soa = SoaRecord {
-                    owner: answer.zone,
-                    soa: answer.soa,
-                    ttl: answer.soa.ttl,
-                    place: SoaPlace::Authority,
-                };
+                let place = SoaPlace::Authority;
+                let soa = SoaRecord { wire: answer.soa, ttl: special::TTL_SECONDS, place };
                 let body = Body::Data { sets: answer.sets, rtype: wanted, ttl_max: u32::MAX };
                 let reply = Reply {
                     authoritative: true,
@@ -385,20 +380,19 @@ impl<'a> Flow<'a> {
 
     /// Writes a rewritten reply.
     fn write(&self, hit: &Hit<'_>, code: u16, body: Body<'_>, negative: bool, out: &mut Vec<u8>) {
-        let zone = self.in_force.snapshot().zone(hit.zone);
+        let zone = self.in_force.zone(hit.zone);
+        let place = if negative { SoaPlace::Both } else { SoaPlace::Additional };
         let mut text = Text::default();
         let reply = Reply {
             body,
-            soa: zone.filter(|zone| zone.options.add_soa).map(|zone| SoaRecord {
-                owner: zone.zone.origin(),
-                soa: zone.zone.soa(),
+            soa: zone.filter(|zone| zone.policy.options.add_soa).map(|zone| SoaRecord {
+                wire: zone.soa,
                 ttl: hit.ttl,
-                place: if negative { SoaPlace::Both } else { SoaPlace::Additional },
+                place,
             }),
-            reason: match zone {
-                Some(zone) if self.request.edns.is_some() => reason(zone, hit, &mut text),
-                _ => None,
-            },
+            reason: zone
+                .filter(|_| self.request.edns.is_some())
+                .and_then(|zone| reason(zone, hit, &mut text)),
             ..Reply::empty(code)
         };
         reply.write(&self.envelope, out);
@@ -446,15 +440,35 @@ fn follows_aliases(wanted: u16) -> bool {
 }
 
 /// The extended error of a zone: its text, or else the zone and the trigger.
-fn reason<'t>(zone: &'t PolicyZone, hit: &Hit<'_>, text: &'t mut Text) -> Option<(u16, &'t str)> {
-    let error = zone.options.extended_error.as_ref()?;
+fn reason<'t>(zone: ZoneInForce<'t>, hit: &Hit<'_>, text: &'t mut Text) -> Option<(u16, &'t str)> {
+    let error = zone.policy.options.extended_error.as_ref()?;
     if !error.text.is_empty() {
         return Some((error.code, &error.text));
     }
     // Text that is too long is cut.
-    let _ = write!(text, "{}: {}", zone.zone.origin(), hit.matched);
+    let _ = text.write_str(zone.name).and_then(|()| text.write_str(": ")).and_then(|()| match hit
+        .matched
+    {
+        Matched::Name { pattern, wildcard: false, .. } => text.write_name(pattern),
+        Matched::Name { pattern, .. } if !pattern.is_root() => {
+            text.write_str("*.")?;
+            text.write_name(pattern)
+        }
+        matched => write!(text, "{matched}"),
+    });
     Some((error.code, text.as_str()))
 }
+
+/// The octets of a lookup form that stand for themselves, the end of a label included.
+const PLAIN: [bool; 256] = {
+    let mut plain = [false; 256];
+    let mut octet = 0;
+    while octet < 256 {
+        plain[octet] = matches!(octet as u8, 0 | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_');
+        octet += 1;
+    }
+    plain
+};
 
 /// A short text without allocation.
 struct Text {
@@ -474,36 +488,36 @@ impl Text {
     }
 }
 
-impl fmt::Write for Text {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        for character in text.chars() {
-            let end = self.length + character.len_utf8();
-            let room = self.octets.get_mut(self.length..end).ok_or(fmt::Error)?;
-            character.encode_utf8(room);
-            self.length = end;
+impl Text {
+    /// A name in presentation form. Most have no character that needs an escape.
+    fn write_name(&mut self, name: NameRef<'_>) -> fmt::Result {
+        let key = name.key();
+        if name.is_root() || !key.iter().all(|octet| PLAIN[usize::from(*octet)]) {
+            return write!(self, "{name}");
         }
+        let mut end = key.len() - 1;
+        while let Some(dot) = key[..end].iter().rposition(|octet| *octet == 0) {
+            self.push(&key[dot + 1..end])?;
+            self.push(b".")?;
+            end = dot;
+        }
+        self.push(&key[..end])
+    }
+
+    fn push(&mut self, ascii: &[u8]) -> fmt::Result {
+        let end = self.length + ascii.len();
+        let room = self.octets.get_mut(self.length..end).ok_or(fmt::Error)?;
+        room.copy_from_slice(ascii);
+        self.length = end;
         Ok(())
     }
 }
 
-fn bridge(facts: &crate::ports::AnswerFacts) -> AnswerFacts {
-    let mut out = AnswerFacts::default();
-    let none = Vec::new();
-    let names = std::iter::once(Name::root()).chain(facts.chain.iter().cloned());
-    for (at, name) in names.enumerate() {
-        let cuts = facts.paths.get(at).unwrap_or(&none);
-        let nameservers = cuts
-            .iter()
-            .flat_map(|cut| {
-                cut.servers.iter().map(|server| crate::model::Nameserver {
-                    zone: cut.zone.clone(),
-                    name: server.name.clone(),
-                    addresses: server.addresses.to_vec(),
-                })
-            })
-            .collect();
-        let addresses = if at == facts.chain.len() { facts.addresses.clone() } else { Vec::new() };
-        out.steps.push(crate::model::AnswerStep { name, addresses, nameservers });
+impl fmt::Write for Text {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let room = self.octets.len() - self.length;
+        let fits = text.floor_char_boundary(room.min(text.len()));
+        self.push(&text.as_bytes()[..fits])?;
+        if fits == text.len() { Ok(()) } else { Err(fmt::Error) }
     }
-    out
 }

@@ -17,7 +17,7 @@ use super::cache::{Answer, Cached, CachingUpstream, QuestionRef};
 use super::cookie::cookie;
 use super::flow::{Attempt, Done, Flow, Resolved};
 use super::message::{Incoming, NameBuffer, PAYLOAD_OCTETS_MIN, Request, rcode, read, rtype};
-use super::reply::{Envelope, Reply, write_header};
+use super::reply::{Envelope, Reply, SoaWire, write_header};
 use super::special::SpecialZones;
 use crate::model::time::Clock;
 use crate::model::{RrSet, Timestamp};
@@ -25,6 +25,7 @@ use crate::ports::{TransferService, UpstreamError};
 use crate::snapshot::{Hit, Snapshot};
 use crate::telemetry::events::{AskedName, EventSender, PolicyHit, QueryEvent};
 use crate::telemetry::{Loss, Metrics, Outcome, Shard, Transport, ZoneHits};
+use crate::zone::PolicyZone;
 
 /// What every message over a connection can hold (RFC 1035 section 4.2.2).
 pub const MESSAGE_OCTETS_MAX: usize = 65_535;
@@ -86,18 +87,28 @@ impl HandlerSettings {
 #[derive(Debug)]
 pub struct InForce {
     snapshot: Arc<Snapshot>,
-    zones: Box<[ZoneInForce]>,
+    zones: Box<[ZoneParts]>,
 }
 
-struct ZoneInForce {
+/// What replies and counters need of a zone, made once.
+struct ZoneParts {
     name: Arc<str>,
+    soa: SoaWire,
     hits: Arc<ZoneHits>,
 }
 
-impl std::fmt::Debug for ZoneInForce {
+impl std::fmt::Debug for ZoneParts {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.name.fmt(f)
     }
+}
+
+/// A policy zone in force.
+#[derive(Clone, Copy)]
+pub(super) struct ZoneInForce<'f> {
+    pub policy: &'f PolicyZone,
+    pub name: &'f str,
+    pub soa: &'f SoaWire,
 }
 
 impl InForce {
@@ -106,8 +117,10 @@ impl InForce {
         let zones = snapshot
             .zones()
             .map(|zone| {
-                let name: Arc<str> = zone.zone.origin().to_string().into();
-                ZoneInForce { hits: metrics.zone_hits(&name), name }
+                let origin = zone.zone.origin();
+                let name: Arc<str> = origin.to_string().into();
+                let soa = SoaWire::new(origin, zone.zone.soa());
+                ZoneParts { hits: metrics.zone_hits(&name), name, soa }
             })
             .collect();
         Self { snapshot, zones }
@@ -116,6 +129,13 @@ impl InForce {
     /// The snapshot.
     pub fn snapshot(&self) -> &Snapshot {
         &self.snapshot
+    }
+
+    /// The zone at a position of the snapshot.
+    pub(super) fn zone(&self, position: usize) -> Option<ZoneInForce<'_>> {
+        let policy = self.snapshot.zone(position)?;
+        let ZoneParts { name, soa, .. } = self.zones.get(position)?;
+        Some(ZoneInForce { policy, name, soa })
     }
 
     /// Counts a hit.
@@ -550,6 +570,17 @@ mod tests {
         packet.extend([0, 0, 250, 0, 255, 0, 0, 0, 0, 0, 0]);
         assert_eq!(fast(&rig, &packet, client), "NotAuth rd ra");
         assert_eq!(rig.asked(), [""; 0]);
+    }
+
+    #[tokio::test]
+    async fn bits_that_mean_nothing_in_a_query_do_not_come_back() {
+        let rig = plain();
+        let expected = rig.ask_fast("www.bad.test A");
+        let (mut packet, client) = query("www.bad.test A");
+        // AA, TC, RA, Z and a response code.
+        packet[2] |= 0x06;
+        packet[3] |= 0xcf;
+        assert_eq!(fast(&rig, &packet, client), expected);
     }
 
     #[tokio::test]

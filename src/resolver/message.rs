@@ -251,31 +251,63 @@ fn read_name<'b>(packet: &[u8], buffer: &'b mut NameBuffer) -> Option<(NameRef<'
         if length == 0 {
             break;
         }
-        if length > LABEL_OCTETS_MAX || at + length + 2 - HEADER_OCTETS > WIRE_OCTETS_MAX {
+        let end = at + length + 1;
+        if length > LABEL_OCTETS_MAX || end + 1 - HEADER_OCTETS > WIRE_OCTETS_MAX {
             return None;
         }
+        // The next length, or the root's, has to be there.
+        (end < packet.len()).then_some(())?;
         starts[count] = at;
         count += 1;
-        at += length + 1;
+        at = end;
     }
     let key = &mut buffer.0;
     let mut end = 0;
     for &start in starts[..count].iter().rev() {
-        let length = usize::from(packet[start]);
-        for &octet in packet.get(start + 1..start + 1 + length)? {
-            if octet <= 1 {
-                // As model::Name writes the octets 0 and 1.
-                key[end..end + 2].copy_from_slice(&[1, octet + 1]);
-                end += 2;
-            } else {
-                key[end] = octet.to_ascii_lowercase();
-                end += 1;
-            }
-        }
+        let label = &packet[start + 1..start + 1 + usize::from(packet[start])];
+        end += write_label(label, &mut key[end..]);
         key[end] = 0;
         end += 1;
     }
     Some((NameRef::from_key(&key[..end]), at + 1))
+}
+
+/// Writes a label as model::Name has it and says how many octets it takes.
+fn write_label(label: &[u8], key: &mut [u8]) -> usize {
+    let mut escape = false;
+    for (to, &octet) in key.iter_mut().zip(label) {
+        *to = octet.to_ascii_lowercase();
+        escape |= octet <= 1;
+    }
+    if !escape {
+        return label.len();
+    }
+    let mut end = 0;
+    for octet in label.iter().map(u8::to_ascii_lowercase) {
+        if octet <= 1 {
+            key[end..end + 2].copy_from_slice(&[1, octet + 1]);
+            end += 2;
+        } else {
+            key[end] = octet;
+            end += 1;
+        }
+    }
+    end
+}
+
+/// The smallest time to live in the answer and authority sections of a message that we wrote; none
+/// where there is no record.
+pub(in crate::resolver) fn ttl_min(message: &[u8]) -> Option<u32> {
+    let records = u32::from(u16_at(message, 6)) + u32::from(u16_at(message, 8));
+    let mut at = skip_name(message, HEADER_OCTETS)? + 4;
+    let mut smallest = None;
+    for _ in 0..records {
+        let record = read_record(message, at)?;
+        let ttl = u32::from_be_bytes(record.ttl);
+        smallest = Some(smallest.map_or(ttl, |least: u32| least.min(ttl)));
+        at = record.end;
+    }
+    smallest
 }
 
 struct RawRecord<'p> {
@@ -382,16 +414,8 @@ pub(in crate::resolver) mod tests {
         message
     }
 
-    fn read_owned(packet: &[u8]) -> Option<(String, u16, Option<(u16, bool)>)> {
-        let mut buffer = NameBuffer::default();
-        match read(packet, &mut buffer) {
-            Incoming::Query(r) => Some((
-                r.name.to_string(),
-                r.rtype,
-                r.edns.map(|edns| (edns.payload_octets, edns.dnssec_ok)),
-            )),
-            _ => None,
-        }
+    fn is_query(packet: &[u8]) -> bool {
+        matches!(read(packet, &mut NameBuffer::default()), Incoming::Query(_))
     }
 
     fn verdict(packet: &[u8]) -> Incoming<'static> {
@@ -476,7 +500,7 @@ pub(in crate::resolver) mod tests {
             (b"\0".to_vec(), true),
         ] {
             let packet = [&header[..], &name, &[0, 1, 0, 1]].concat();
-            assert_eq!(read_owned(&packet).is_some(), good, "{name:?}");
+            assert_eq!(is_query(&packet), good, "{name:?}");
         }
     }
 
@@ -501,7 +525,7 @@ pub(in crate::resolver) mod tests {
             packet[6..12].copy_from_slice(&counts);
             packet
         };
-        assert!(read_owned(&with([0, 0, 0, 0, 0, 1], &opt)).is_some());
+        assert!(is_query(&with([0, 0, 0, 0, 0, 1], &opt)));
         for (counts, tail) in [
             ([0, 0, 0, 0, 0, 2], [opt, opt].concat()),
             ([0, 0, 0, 0, 0, 1], owned),
@@ -557,10 +581,10 @@ pub(in crate::resolver) mod tests {
             if rng.random_bool(0.3) {
                 packet.truncate(rng.random_range(0..packet.len()));
             }
-            read_count += usize::from(read_owned(&packet).is_some());
+            read_count += usize::from(is_query(&packet));
             let mut noise = vec![0; rng.random_range(0..600)];
             rng.fill(&mut noise[..]);
-            read_owned(&noise);
+            is_query(&noise);
         }
         assert!((500..9_500).contains(&read_count), "{read_count}");
     }
@@ -568,7 +592,7 @@ pub(in crate::resolver) mod tests {
     proptest! {
         #[test]
         fn any_octets_are_fine(octets in proptest::collection::vec(any::<u8>(), 0..700)) {
-            read_owned(&octets);
+            is_query(&octets);
         }
 
         #[test]

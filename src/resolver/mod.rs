@@ -4,6 +4,7 @@ pub mod access;
 mod batch;
 pub mod cache;
 pub mod cookie;
+pub mod encrypted;
 mod flow;
 pub mod garden;
 pub mod handler;

@@ -12,6 +12,10 @@ use crate::zone::Soa;
 
 /// A pointer to the question's name (RFC 1035 section 4.1.4).
 const QUESTION_NAME: u16 = 0xc000 | HEADER_OCTETS as u16;
+/// Octets of a record after its owner: type, class, time to live, length.
+const RECORD_FIXED_OCTETS: usize = 10;
+/// Octets of an SOA's five numbers.
+const SOA_NUMBERS_OCTETS: usize = 20;
 /// The furthest a pointer reaches.
 const POINTER_MAX: u16 = 0x3fff;
 /// Octets of an OPT record without options, and of an option's head.
@@ -86,14 +90,37 @@ pub enum Body<'a> {
 /// A zone's SOA in a reply.
 #[derive(Debug, Clone, Copy)]
 pub struct SoaRecord<'a> {
-    /// The zone's name.
-    pub owner: NameRef<'a>,
-    /// The record's data.
-    pub soa: &'a Soa,
+    /// The record.
+    pub wire: &'a SoaWire,
     /// Seconds.
     pub ttl: u32,
     /// Where it goes.
     pub place: SoaPlace,
+}
+
+/// An SOA record as it goes on the wire, made once for all replies of a zone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SoaWire {
+    octets: Box<[u8]>,
+    /// Where the type stands, right after the owner, and where the names of the data stand.
+    type_at: usize,
+    mname_at: usize,
+    rname_at: usize,
+}
+
+impl SoaWire {
+    /// The record of a zone.
+    pub fn new(owner: NameRef<'_>, soa: &Soa) -> Self {
+        let mut octets = owner.to_wire();
+        let type_at = octets.len();
+        put_u16(&mut octets, rtype::SOA);
+        put_u16(&mut octets, rtype::CLASS_IN);
+        octets.extend_from_slice(&soa.ttl.to_be_bytes());
+        write_sized(&mut octets, |octets| octets.extend_from_slice(&soa.to_wire()));
+        let mname_at = type_at + RECORD_FIXED_OCTETS;
+        let rname_at = mname_at + soa.mname.as_ref().wire_octets();
+        Self { octets: octets.into(), type_at, mname_at, rname_at }
+    }
 }
 
 /// The section of a zone's SOA.
@@ -240,11 +267,9 @@ impl Envelope<'_> {
 
 impl SoaRecord<'_> {
     fn write(&self, out: &mut Vec<u8>) {
-        self.owner.write_wire(out);
-        self.write_tail(out, |out| {
-            self.soa.mname.as_ref().write_wire(out);
-            self.soa.rname.as_ref().write_wire(out);
-        });
+        let ttl_at = out.len() + self.wire.type_at + 4;
+        out.extend_from_slice(&self.wire.octets);
+        out[ttl_at..ttl_at + 4].copy_from_slice(&self.ttl.to_be_bytes());
     }
 
     /// Writes the record a second time, right after the first, with pointers to its names.
@@ -252,28 +277,15 @@ impl SoaRecord<'_> {
         if out.len() > usize::from(POINTER_MAX) {
             return self.write(out);
         }
-        let mname_octets = self.soa.mname.as_ref().wire_octets();
-        let rname_octets = self.soa.rname.as_ref().wire_octets();
-        let rname = out.len() - 20 - rname_octets;
-        let mname = rname - mname_octets;
-        let owner = mname - 10 - self.owner.wire_octets();
-        put_pointer(out, owner);
-        self.write_tail(out, |out| {
-            put_pointer(out, mname);
-            put_pointer(out, rname);
-        });
-    }
-
-    fn write_tail(&self, out: &mut Vec<u8>, names: impl FnOnce(&mut Vec<u8>)) {
-        put_u16(out, rtype::SOA);
-        put_u16(out, rtype::CLASS_IN);
+        let SoaWire { octets, type_at, mname_at, rname_at } = self.wire;
+        let first = out.len() - octets.len();
+        put_pointer(out, first);
+        out.extend_from_slice(&octets[*type_at..type_at + 4]);
         out.extend_from_slice(&self.ttl.to_be_bytes());
         write_sized(out, |out| {
-            names(out);
-            let soa = self.soa;
-            for number in [soa.serial.0, soa.refresh, soa.retry, soa.expire, soa.minimum] {
-                out.extend_from_slice(&number.to_be_bytes());
-            }
+            put_pointer(out, first + mname_at);
+            put_pointer(out, first + rname_at);
+            out.extend_from_slice(&octets[octets.len() - SOA_NUMBERS_OCTETS..]);
         });
     }
 }
@@ -439,8 +451,8 @@ mod tests {
 
     #[test]
     fn a_negative_answer_has_the_soa_where_caches_and_where_the_draft_look_for_it() {
-        let (owner, soa) = (name("rpz.test"), Soa::ours(Serial(7)));
-        let record = SoaRecord { owner: owner.as_ref(), soa: &soa, ttl: 60, place: SoaPlace::Both };
+        let wire = SoaWire::new(name("rpz.test").as_ref(), &Soa::ours(Serial(7)));
+        let record = SoaRecord { wire: &wire, ttl: 60, place: SoaPlace::Both };
         let reply = Reply {
             soa: Some(record),
             reason: Some((15, "rpz.test: *.bad.test")),
@@ -544,16 +556,12 @@ mod tests {
 
     #[test]
     fn the_text_of_an_error_then_the_soa_beside_an_answer_stay_out_where_there_is_no_room() {
-        let (owner, soa, sets) = (name("rpz.test"), Soa::ours(Serial(7)), sets());
+        let wire = SoaWire::new(name("rpz.test").as_ref(), &Soa::ours(Serial(7)));
+        let sets = sets();
         let text = "x".repeat(200);
         let reply = Reply {
             body: Body::Data { sets: &sets, rtype: 1, ttl_max: 60 },
-            soa: Some(SoaRecord {
-                owner: owner.as_ref(),
-                soa: &soa,
-                ttl: 60,
-                place: SoaPlace::Additional,
-            }),
+            soa: Some(SoaRecord { wire: &wire, ttl: 60, place: SoaPlace::Additional }),
             reason: Some((17, &text)),
             ..Reply::empty(rcode::NO_ERROR)
         };
@@ -610,7 +618,8 @@ mod tests {
                 true => query_edns(&qname, 1, 1232, true),
                 false => query(&qname, 1),
             };
-            let (owner, soa) = (name("some.long.name.of.rpz.test"), Soa::ours(Serial(7)));
+            let origin = name("some.long.name.of.rpz.test");
+            let wire = SoaWire::new(origin.as_ref(), &Soa::ours(Serial(7)));
             let rdata = (0..records).map(|n| vec![192, 0, 2, n as u8].into()).collect();
             let sets = [RrSet { rtype: 1, ttl: 300, rdata }];
             let places = [SoaPlace::Authority, SoaPlace::Additional, SoaPlace::Both];
@@ -618,7 +627,7 @@ mod tests {
             let reply = Reply {
                 body: Body::Data { sets: &sets, rtype: 1, ttl_max: 60 },
                 soa: places.get(usize::from(place)).map(|&place| SoaRecord {
-                    owner: owner.as_ref(), soa: &soa, ttl: 60, place,
+                    wire: &wire, ttl: 60, place,
                 }),
                 reason: Some((15, &text)),
                 errors: &errors,

@@ -104,13 +104,8 @@ pub fn special(
     wanted: u16,
 ) -> (Vec<Record>, Vec<Record>) {
     let answers: Vec<Record> = data(owner, answer.sets, wanted, u32::MAX).collect();
-    let soa = Record {
-        owner: answer.zone.to_wire().into(),
-        rtype: rtype::SOA,
-        ttl: answer.soa.ttl,
-        rdata: answer.soa.to_wire().into(),
-    };
-    let authorities = if answers.is_empty() { vec![soa] } else { Vec::new() };
+    let soa = data(answer.zone, answer.apex, rtype::SOA, u32::MAX).collect();
+    let authorities = if answers.is_empty() { soa } else { Vec::new() };
     (answers, authorities)
 }
 

@@ -21,10 +21,12 @@ use super::cache::{CacheSettings, CachingUpstream};
 use super::handler::{Client, Fast, Handler, HandlerSettings, InForce, Parts};
 use super::special::{SpecialSettings, SpecialZones};
 use crate::model::time::Clock;
-use crate::model::{Action, Name, NamePattern, NameRef, Network, RrSet, Rule, Timestamp, Trigger};
+use crate::model::{
+    Action, AnswerFacts, AnswerStep, Name, NamePattern, NameRef, Network, RrSet, Rule, Timestamp,
+    Trigger,
+};
 use crate::ports::{
-    AnswerFacts, Question, Record, Resolution, Sections, Security, TransferService, Upstream,
-    UpstreamError,
+    Question, Record, Resolution, Sections, Security, TransferService, Upstream, UpstreamError,
 };
 use crate::snapshot::Snapshot;
 use crate::telemetry::events::{EventReceiver, channel};
@@ -55,10 +57,10 @@ pub fn rule(trigger: &str, action: Action) -> Rule {
 pub fn data(lines: &[&str]) -> Action {
     let mut sets: Vec<RrSet> = Vec::new();
     for line in lines {
-        let record = record(&format!("x. 30 {line}"));
+        let record = record(&format!("x. 60 {line}"));
         match sets.iter_mut().find(|set| set.rtype == record.rtype) {
             Some(set) => set.rdata.push(record.rdata),
-            None => sets.push(RrSet { rtype: record.rtype, ttl: 30, rdata: vec![record.rdata] }),
+            None => sets.push(RrSet { rtype: record.rtype, ttl: 60, rdata: vec![record.rdata] }),
         }
     }
     sets.sort();
@@ -111,19 +113,7 @@ pub fn resolution(question: NameRef<'_>, rcode: u16, lines: &str) -> Resolution 
         lines.lines().map(str::trim).filter(|l| !l.is_empty()).map(record).collect()
     };
     let (answers, authorities) = (records(answers), records(authorities));
-    let mut facts = AnswerFacts::default();
-    for record in &answers {
-        match record.rtype {
-            1 => facts.addresses.push(IpAddr::from(<[u8; 4]>::try_from(&*record.rdata).unwrap())),
-            28 => facts.addresses.push(IpAddr::from(<[u8; 16]>::try_from(&*record.rdata).unwrap())),
-            5 => facts.chain.push(Name::from_wire(&record.rdata).unwrap()),
-            // A service binding in alias mode.
-            65 if record.rdata[..2] == [0, 0] => {
-                facts.chain.push(Name::from_wire(&record.rdata[2..]).unwrap());
-            }
-            _ => {}
-        }
-    }
+    let facts = facts(question, &answers);
     Resolution {
         rcode,
         sections: Sections::encode(question, &answers, &authorities).unwrap(),
@@ -133,6 +123,33 @@ pub fn resolution(question: NameRef<'_>, rcode: u16, lines: &str) -> Resolution 
         facts,
         extended_errors: Vec::new(),
     }
+}
+
+/// The query name and the names after it, with their addresses.
+fn facts(question: NameRef<'_>, answers: &[Record]) -> AnswerFacts {
+    let step = |name: Name| AnswerStep { name, ..AnswerStep::default() };
+    let mut steps = vec![step(question.to_owned())];
+    for record in answers {
+        let address = match record.rtype {
+            1 => IpAddr::from(<[u8; 4]>::try_from(&*record.rdata).unwrap()),
+            28 => IpAddr::from(<[u8; 16]>::try_from(&*record.rdata).unwrap()),
+            5 => {
+                steps.push(step(Name::from_wire(&record.rdata).unwrap()));
+                continue;
+            }
+            // A service binding in alias mode.
+            65 if record.rdata[..2] == [0, 0] => {
+                steps.push(step(Name::from_wire(&record.rdata[2..]).unwrap()));
+                continue;
+            }
+            _ => continue,
+        };
+        let owner = Name::from_wire(&record.owner).unwrap();
+        if let Some(step) = steps.iter_mut().find(|step| step.name == owner) {
+            step.addresses.push(address);
+        }
+    }
+    AnswerFacts { steps, signed: answers.iter().any(|record| record.rtype == 46) }
 }
 
 /// A world that answers what it was told to, and remembers what it was asked.

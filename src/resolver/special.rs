@@ -7,11 +7,12 @@ use crate::model::{Name, NameRef, RrSet};
 use crate::zone::{Serial, Soa};
 
 use super::message::{rcode, rtype};
+use super::reply::SoaWire;
 
 /// DS: what the parent says of a zone, and so not ours to answer at a zone's own name.
 const DS: u16 = 43;
 /// Seconds that answers may be kept (RFC 6303 section 3).
-const TTL_SECONDS: u32 = 10_800;
+pub(super) const TTL_SECONDS: u32 = 10_800;
 
 /// What is known below a zone's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,6 +90,8 @@ pub struct UnknownZone(pub Name);
 pub struct SpecialZones {
     /// Sorted; none lies in another.
     zones: Box<[SpecialZone]>,
+    /// The last labels of their names.
+    tops: Box<[Name]>,
     routed: Box<[Name]>,
     /// What every name below `localhost` has.
     loopback: [RrSet; 2],
@@ -101,7 +104,7 @@ struct SpecialZone {
     content: Content,
     /// The name with a pointer.
     pointer: Name,
-    soa: Soa,
+    soa: SoaWire,
     /// SOA and NS.
     apex: [RrSet; 2],
 }
@@ -111,8 +114,10 @@ struct SpecialZone {
 pub struct SpecialAnswer<'z> {
     /// The zone.
     pub zone: NameRef<'z>,
-    /// Its SOA, for negative answers.
-    pub soa: &'z Soa,
+    /// Its SOA record, for negative answers.
+    pub soa: &'z SoaWire,
+    /// The zone's SOA and NS records.
+    pub apex: &'z [RrSet],
     /// NOERROR or NXDOMAIN.
     pub rcode: u16,
     /// What there is at the name, of any type.
@@ -146,9 +151,13 @@ impl SpecialZones {
             .collect();
         zones.sort_by(|a, b| a.name.cmp(&b.name));
         zones.dedup_by(|a, b| a.name == b.name);
+        let mut tops: Vec<Name> =
+            zones.iter().map(|zone| zone.name.as_ref().top(1).to_owned()).collect();
+        tops.dedup();
         let localhost = constant_name("localhost").as_ref().to_wire();
         Ok(Self {
             zones: zones.into(),
+            tops: tops.into(),
             routed: settings.routed.clone().into(),
             loopback: [
                 set(rtype::A, vec![127, 0, 0, 1]),
@@ -160,6 +169,10 @@ impl SpecialZones {
 
     /// The answer to a question, if its name is in one of the zones.
     pub fn answer(&self, name: NameRef<'_>, wanted: u16) -> Option<SpecialAnswer<'_>> {
+        // Nearly all names are told apart by their last label.
+        if !self.tops.iter().any(|top| name.is_at_or_below(top.as_ref())) {
+            return None;
+        }
         let after = self.zones.partition_point(|zone| zone.name.as_ref() <= name);
         let zone = self.zones[..after].last()?;
         let apex = zone.name.as_ref();
@@ -180,7 +193,7 @@ impl SpecialZones {
             Empty => name == apex,
         };
         let rcode = if exists { rcode::NO_ERROR } else { rcode::NAME_ERROR };
-        Some(SpecialAnswer { zone: apex, soa: &zone.soa, rcode, sets })
+        Some(SpecialAnswer { zone: apex, soa: &zone.soa, apex: &zone.apex, rcode, sets })
     }
 }
 
@@ -202,6 +215,7 @@ impl SpecialZone {
             LocalhostPointer(owner) => constant_name(owner),
             _ => Name::root(),
         };
+        let soa = SoaWire::new(name.as_ref(), &soa);
         Self { name, content, pointer, soa, apex }
     }
 }

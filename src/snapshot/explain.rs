@@ -137,7 +137,7 @@ struct Found<'a> {
 /// The matches of one kind in one zone at one stage, the preferred ones first.
 fn all_of_kind<'a>(look: &Look<'_, 'a>, kind: TriggerKind) -> Vec<Found<'a>> {
     let stage = look.stage;
-    let servers = || stage.nameservers.iter();
+    let servers = || stage.servers();
     match kind {
         TriggerKind::ClientAddress => {
             addresses(look, kind, stage.client.into_iter().map(|address| (address, None)))

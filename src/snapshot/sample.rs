@@ -71,7 +71,8 @@ pub(super) fn answer(chain: &[&str], address: &str) -> AnswerFacts {
             zone,
             addresses: vec!["198.51.100.53".parse().unwrap()],
         };
-        facts.steps.push(AnswerStep { name, addresses: Vec::new(), nameservers: vec![server] });
+        let nameservers = vec![[server].into()];
+        facts.steps.push(AnswerStep { name, addresses: Vec::new(), nameservers });
     }
     facts.steps.last_mut().unwrap().addresses.push(address.parse().unwrap());
     facts

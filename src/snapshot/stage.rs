@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use super::names::{self, Suffixes};
 use super::networks::NetworkIndex;
@@ -15,7 +16,7 @@ use crate::zone::{Effect, PolicyZone};
 pub(super) struct IndexedZone {
     pub(super) policy: PolicyZone,
     /// By [`TriggerKind`]; empty for the kinds that are names.
-    pub(super) indexes: [std::sync::Arc<NetworkIndex>; 5],
+    pub(super) indexes: [Arc<NetworkIndex>; 5],
 }
 
 /// What the triggers of one stage are held against.
@@ -28,7 +29,7 @@ pub(super) struct Stage<'a> {
     /// The client, at the first stage.
     pub(super) client: Option<IpAddr>,
     pub(super) addresses: &'a [IpAddr],
-    pub(super) nameservers: &'a [Nameserver],
+    pub(super) nameservers: &'a [Arc<[Nameserver]>],
     pub(super) signed: Signed,
     /// The seed of the tables of names.
     pub(super) hash_seed: u64,
@@ -80,6 +81,11 @@ impl<'a> Stage<'a> {
             hash_seed,
         }
     }
+
+    /// The servers on the data path.
+    pub(super) fn servers(&self) -> impl Iterator<Item = &'a Nameserver> + use<'a> {
+        self.nameservers.iter().flat_map(|of_cut| of_cut.iter())
+    }
 }
 
 /// A hit, and whether signatures in the answer, not known yet, would undo it.
@@ -106,7 +112,7 @@ impl<'a> Look<'_, 'a> {
             TriggerKind::AnswerAddress => self.best_address(kind, stage.addresses.iter().copied()),
             TriggerKind::NameserverName => self.nameserver_name(),
             TriggerKind::NameserverAddress => {
-                let servers = stage.nameservers.iter().filter(|s| self.looks_at(s));
+                let servers = stage.servers().filter(|s| self.looks_at(s));
                 self.best_address(kind, servers.flat_map(|s| s.addresses.iter().copied()))
             }
         }
@@ -127,7 +133,7 @@ impl<'a> Look<'_, 'a> {
     fn nameserver_name(&self) -> Option<Candidate<'a>> {
         let zone = &self.zone.policy.zone;
         let mut best: Option<(NameRef<'a>, Candidate<'a>)> = None;
-        for server in self.stage.nameservers.iter().filter(|s| self.looks_at(s)) {
+        for server in self.stage.servers().filter(|s| self.looks_at(s)) {
             let name = server.name.as_ref();
             if best.as_ref().is_some_and(|(held, _)| *held >= name) {
                 continue;

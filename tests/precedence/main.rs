@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use plain::{PlainHit, Reply, preferred};
-use sekisho::model::{Action, AnswerFacts, AnswerStep, Name, Trigger, TriggerKind};
+use sekisho::model::{Action, AnswerFacts, AnswerStep, Name, Nameserver, Trigger, TriggerKind};
 use sekisho::snapshot::{
     Fate, Hit, Match, Matched, Need, Needs, Outcome, Query, Response, Snapshot, Step,
 };
@@ -181,10 +181,13 @@ fn only_needed(facts: &AnswerFacts, needs: Needs) -> AnswerFacts {
         if !needs.answer_addresses {
             step.addresses.clear();
         }
-        step.nameservers.retain(|server| {
+        let is_looked_at = |server: &Nameserver| {
             server.zone.as_ref().label_count() > usize::from(needs.zone_labels_ignored)
-        });
-        for server in &mut step.nameservers {
+        };
+        let mut servers: Vec<Nameserver> =
+            step.nameservers.iter().flat_map(|cut| cut.iter()).cloned().collect();
+        servers.retain(is_looked_at);
+        for server in &mut servers {
             if needs.nameserver_addresses == Need::No {
                 server.addresses.clear();
             }
@@ -193,6 +196,7 @@ fn only_needed(facts: &AnswerFacts, needs: Needs) -> AnswerFacts {
                 server.name = Name::from_host("nobody").expect("a name");
             }
         }
+        step.nameservers = servers.into_iter().map(|server| [server].into()).collect();
         step
     };
     AnswerFacts { steps: facts.steps.iter().map(step).collect(), signed: facts.signed }

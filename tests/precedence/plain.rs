@@ -129,6 +129,7 @@ impl World {
             stage.servers = step
                 .nameservers
                 .iter()
+                .flat_map(|cut| cut.iter())
                 .map(|s| (s.zone.clone(), s.name.clone(), s.addresses.clone()))
                 .collect();
         }

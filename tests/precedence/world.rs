@@ -96,7 +96,13 @@ impl Dice {
             TriggerKind::NameserverName => Trigger::NameserverName(self.pattern()),
             TriggerKind::NameserverAddress => Trigger::NameserverAddress(self.network()),
         };
-        Rule { trigger, action: self.action(), ttl: self.below(100) as u32 }
+        let action = self.action();
+        // Local data is kept as long as its shortest set.
+        let ttl = match &action {
+            Action::Data(sets) => sets.iter().map(|set| set.ttl).min().unwrap_or_default(),
+            _ => self.below(100) as u32,
+        };
+        Rule { trigger, action, ttl }
     }
 
     fn action(&mut self) -> Action {
@@ -182,6 +188,8 @@ impl Dice {
                 addresses: d.some(0, 2, Self::address),
             }
         });
+        // One server a cut: evaluation looks at servers, whichever cut names them.
+        let nameservers = nameservers.into_iter().map(|server| [server].into()).collect();
         AnswerStep { addresses: self.some(0, 3, Self::address), nameservers, name }
     }
 

@@ -10,6 +10,7 @@ packages=(
     nsd
     knot-dnsutils  # kdig
     systemd procps # systemd-analyze, and the kill that the unit names
+    iproute2 xz-utils # a network of a test's own, and lists as they are recorded
 )
 services=(named unbound unbound-resolvconf nsd)
 

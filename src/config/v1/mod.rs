@@ -15,6 +15,7 @@ use crate::document::{Table, Value};
 use crate::model::{Name, Network};
 use crate::policy::compile;
 use crate::source::settings::LicenceMode;
+use crate::telemetry::log::FILTER_DEFAULT;
 
 /// Clients that are answered by default: this machine and private networks (RFC 1918, RFC 4193),
 /// and link-local addresses, which come from no further than the next router. An open resolver is
@@ -149,7 +150,7 @@ fn log(table: Option<&Table<'_>>) -> Log {
         form: get("form").and_then(|v| v.word(&forms)).map(str::to_owned),
         levels: get("levels")
             .and_then(|v| v.parse(words::levels))
-            .unwrap_or_else(|| "info,hickory_server=warn".to_owned()),
+            .unwrap_or_else(|| FILTER_DEFAULT.to_owned()),
     }
 }
 
@@ -191,7 +192,17 @@ mod tests {
         let (otherwise, found) = config::read("s.toml", "");
         assert_eq!(found, []);
         let (shown, otherwise) = (shown.unwrap(), otherwise.unwrap());
-        assert_eq!(Config { sources: Vec::new(), zones: Vec::new(), ..shown }, otherwise);
+        assert_eq!(shown.page.listen, ["127.0.0.1:5380".parse().unwrap()]);
+        assert_eq!(shown.publish.directory, Some("var/rpz".into()));
+        // Lists, the page and the export are as they stand in the file.
+        let same = Config {
+            sources: Vec::new(),
+            zones: Vec::new(),
+            page: otherwise.page.clone(),
+            publish: otherwise.publish.clone(),
+            ..shown
+        };
+        assert_eq!(same, otherwise);
     }
 
     #[test]

@@ -425,10 +425,11 @@ mod tests {
             location("ftp://a.example/"),
             "error: a source cannot be called `A`\n  --> s.toml:2:6\n\
              hint: 1 to 64 small letters, digits, underscores and hyphens\n\
-             error: `ftp://a.example/` is no place to fetch from\n  --> s.toml:3:7\n\
+             error: `ftp://a.example/` is no place to fetch from: not an https://, http:// or file:/// URL, \
+             nor an absolute path\n  --> s.toml:3:7\n\
              hint: `https://…`, `http://…`, `file:///…` or an absolute path"
         );
-        assert!(location("https://a b/").contains("is not a valid URL"));
+        assert!(location("https://a b/").contains("not a valid URL"));
         assert!(!location("/var/lib/list.txt").contains("s.toml:3"));
     }
     #[test]

@@ -237,7 +237,7 @@ mod tests {
         assert_eq!(
             found,
             "error: unknown key `servers` in `[upstream]`\n  --> s.toml:3:1\n\
-             hint: known here are `mode`, `zone`, `allow_servers`, `deny_answers` and \
+             hint: known here are `mode`, `roots`, `zone`, `allow_servers`, `deny_answers` and \
              `allow_answers`"
         );
     }

@@ -181,7 +181,7 @@ mod tests {
         let (zones, _) = read(DEFAULT);
         let shown: Vec<String> =
             zones.iter().map(|zone| format!("{} {:?}", zone.name, zone.order)).collect();
-        assert_eq!(shown, ["local First", "protected BeforeGenerated"]);
+        assert_eq!(shown, ["local.rpz First", "protected.rpz BeforeGenerated"]);
         assert!(zones.iter().all(|zone| zone.options == ZoneOptions::ours()));
     }
 
@@ -249,11 +249,11 @@ mod tests {
         assert_eq!(read("[[zone]]\n").1, "error: `[[zone]]` needs `file`\n  --> s.toml:1:1");
         assert_eq!(
             read("[[zone]]\nfile = 'my list.rpz'\n").1,
-            "error: `my list` is no name for a zone\n  --> s.toml:2:8\nhint: add `name`"
+            "error: `my list.rpz` is no name for a zone\n  --> s.toml:2:8\nhint: add `name`"
         );
         assert_eq!(
             read("[[zone]]\nfile = 'a.rpz'\n[[zone]]\nfile = 'b/a.rpz'\n").1,
-            "error: there is another zone `a` at s.toml:1:1\n  --> s.toml:3:1\n\
+            "error: there is another zone `a.rpz` at s.toml:1:1\n  --> s.toml:3:1\n\
              hint: give it a `name` of its own"
         );
         assert_eq!(

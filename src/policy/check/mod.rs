@@ -6,8 +6,9 @@
 
 mod shadow;
 
-use super::{Entry, List, Mark, Policy, PolicyCategory, Reach, Subject, Suffixes, Target};
+use super::{Entry, List, Mark, Policy, PolicyCategory, Reach, Subject, Target};
 use crate::diagnostic::{Diagnostic, Severity};
+use crate::evidence::PublicSuffixes;
 use crate::model::{Network, Timestamp};
 
 /// The most findings that are worth printing.
@@ -19,7 +20,7 @@ pub const PREFIX_LENGTH_MIN_V4: u8 = 16;
 pub const PREFIX_LENGTH_MIN_V6: u8 = 32;
 
 /// Looks for what cannot be meant.
-pub fn check(policy: &Policy, suffixes: &Suffixes, now: Timestamp) -> Vec<Diagnostic> {
+pub fn check(policy: &Policy, suffixes: &PublicSuffixes, now: Timestamp) -> Vec<Diagnostic> {
     let mut findings = Findings { policy, found: Vec::new() };
     findings.thresholds();
     findings.groups();
@@ -125,7 +126,7 @@ impl Findings<'_> {
         }
     }
 
-    fn category(&mut self, category: &PolicyCategory, suffixes: &Suffixes) {
+    fn category(&mut self, category: &PolicyCategory, suffixes: &PublicSuffixes) {
         if !category.enabled && !category.groups.is_empty() {
             let message =
                 format!("the groups of `{}` have no effect while it is off", category.name);
@@ -140,7 +141,7 @@ impl Findings<'_> {
         }
     }
 
-    fn entry(&mut self, entry: &Entry, suffixes: &Suffixes, now: Timestamp) {
+    fn entry(&mut self, entry: &Entry, suffixes: &PublicSuffixes, now: Timestamp) {
         if let Some(until) = entry.until.filter(|until| *until <= now) {
             let message = format!("the entry ended at {until}");
             self.report(entry.mark, Diagnostic::warning(message).hint("remove it, or renew it"));
@@ -180,7 +181,7 @@ impl Findings<'_> {
 }
 
 /// What is wrong with the width of a subject, if anything.
-fn too_wide(subject: &Subject, suffixes: &Suffixes) -> Option<&'static str> {
+fn too_wide(subject: &Subject, suffixes: &PublicSuffixes) -> Option<&'static str> {
     match &subject.target {
         Target::Name(_, Reach::Exact) => None,
         Target::Name(name, _) if name.as_ref().is_root() => Some("covers every name"),

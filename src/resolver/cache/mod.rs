@@ -17,7 +17,7 @@ use std::time::Duration;
 use quick_cache::sync::{Cache as Map, DefaultLifecycle};
 use quick_cache::{DefaultHashBuilder, Equivalent, OptionsBuilder, Weighter};
 
-use crate::model::NameRef;
+use crate::model::{Name, NameRef, Nameserver};
 use crate::ports::upstream::RCODE_NAME_ERROR;
 use crate::ports::{ExtendedError, Question, Resolution, Security, Ttl, UpstreamError};
 
@@ -375,32 +375,37 @@ impl Data {
     }
 }
 
-/// What a resolution holds on the heap. Zone cuts are shared between answers and counted in each,
-/// but for the root and the top-level zones: all answers have those, and there are few of them.
+/// What a resolution holds on the heap.
 fn heap_octets(resolution: &Resolution) -> u64 {
-    let name = |octets: usize| octets as u64 + 32;
     let facts = &resolution.facts;
-    let chain: u64 = facts.chain.iter().map(|n| name(n.as_ref().key().len())).sum();
-    let addresses = 17 * facts.addresses.len() as u64;
-    let cuts = facts.paths.iter().flatten().map(|cut| match cut.zone.as_ref().label_count() {
-        0 | 1 => 8,
-        _ => {
-            let servers = cut.servers.iter().map(|server| {
-                name(server.name.as_ref().key().len()) + 17 * server.addresses.len() as u64 + 32
-            });
-            64 + name(cut.zone.as_ref().key().len()) + servers.sum::<u64>()
-        }
+    let steps = facts.steps.iter().map(|step| {
+        let cuts = step.nameservers.iter().map(|cut| 16 + servers_octets(cut));
+        let addresses = 17 * step.addresses.len() as u64;
+        80 + octets_of(&step.name) + addresses + cuts.sum::<u64>()
     });
-    let paths = 24 * facts.paths.len() as u64 + cuts.sum::<u64>();
     let errors: u64 = resolution.extended_errors.iter().map(|e| e.text.len() as u64 + 48).sum();
-    resolution.sections.heap_octets() as u64 + chain + addresses + paths + errors
+    resolution.sections.heap_octets() as u64 + steps.sum::<u64>() + errors
+}
+
+fn octets_of(name: &Name) -> u64 {
+    name.as_ref().key().len() as u64 + 16
+}
+
+/// Server lists are shared between answers and counted in each, but for those of the root and the
+/// top-level zones: all answers have these, and there are few of them.
+fn servers_octets(servers: &[Nameserver]) -> u64 {
+    let is_top = servers.first().is_none_or(|server| server.zone.as_ref().label_count() <= 1);
+    let of = |server: &Nameserver| {
+        72 + octets_of(&server.zone) + octets_of(&server.name) + 17 * server.addresses.len() as u64
+    };
+    if is_top { 0 } else { servers.iter().map(of).sum() }
 }
 
 #[cfg(test)]
 mod testing {
     use super::*;
-    use crate::model::Name;
-    use crate::ports::{AnswerFacts, Record, Sections};
+    use crate::model::AnswerFacts;
+    use crate::ports::{Record, Sections};
 
     pub fn name(text: &str) -> Name {
         Name::from_presentation(text).unwrap()
@@ -648,15 +653,16 @@ mod tests {
     }
 
     #[test]
-    fn shared_zone_cuts_of_the_top_are_not_counted_in_each_answer() {
-        use crate::ports::{Server, ZoneCut};
-        let cut = |zone: &str| {
-            let server = Server { name: name("ns.test"), addresses: Box::from([]) };
-            Arc::new(ZoneCut { zone: name(zone), servers: vec![server; 13].into() })
+    fn shared_servers_of_the_top_are_not_counted_in_each_answer() {
+        use crate::model::AnswerStep;
+        let cut = |zone: &str| -> Arc<[Nameserver]> {
+            let server = Nameserver { zone: name(zone), name: name("ns.test"), addresses: vec![] };
+            vec![server; 13].into()
         };
-        let with = |cuts: Vec<Arc<ZoneCut>>| {
+        let with = |nameservers: Vec<Arc<[Nameserver]>>| {
             let mut resolution = (*address("a.example.com", 9)).clone();
-            resolution.facts.paths = vec![cuts];
+            let name = name("a.example.com");
+            resolution.facts.steps = vec![AnswerStep { name, nameservers, addresses: vec![] }];
             heap_octets(&resolution)
         };
         let (none, top, all) = (
@@ -664,7 +670,7 @@ mod tests {
             with(vec![cut("."), cut("com")]),
             with(vec![cut("."), cut("com"), cut("example.com")]),
         );
-        assert_eq!(top - none, 16);
-        assert!(all - top > 13 * 64);
+        assert_eq!(top - none, 32);
+        assert!(all - top > 13 * 72);
     }
 }

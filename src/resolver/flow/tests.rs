@@ -73,10 +73,10 @@ async fn local_data_stands_at_the_query_name_and_other_types_have_none() {
     let action = data(&["A 203.0.113.4", "A 203.0.113.5", "TXT blocked"]);
     let rig = ruled([rule("*.bad.test", action)]);
     let trigger = "*.bad.test";
-    let addresses = "www.bad.test. 30 A 203.0.113.4\nwww.bad.test. 30 A 203.0.113.5";
+    let addresses = "www.bad.test. 60 A 203.0.113.4\nwww.bad.test. 60 A 203.0.113.5";
     assert_eq!(rig.ask_fast("www.bad.test A"), positive(addresses, trigger));
-    assert_eq!(rig.ask_fast("x.bad.test TXT"), positive("x.bad.test. 30 TXT blocked", trigger));
-    let all = format!("{addresses}\nwww.bad.test. 30 TXT blocked");
+    assert_eq!(rig.ask_fast("x.bad.test TXT"), positive("x.bad.test. 60 TXT blocked", trigger));
+    let all = format!("{addresses}\nwww.bad.test. 60 TXT blocked");
     assert_eq!(rig.ask_fast("www.bad.test ANY"), positive(&all, trigger));
     assert_eq!(rig.ask_fast("www.bad.test AAAA"), negative("NoError", trigger));
 }
@@ -194,7 +194,7 @@ async fn a_rule_on_a_later_name_keeps_the_chain_up_to_it() {
     for (action, expected) in [
         (Action::NxDomain, negative("NXDomain", "www.bad.test")),
         (Action::NoData, negative("NoError", "www.bad.test")),
-        (data(&["A 203.0.113.1"]), positive("www.bad.test. 30 A 203.0.113.1", "www.bad.test")),
+        (data(&["A 203.0.113.1"]), positive("www.bad.test. 60 A 203.0.113.1", "www.bad.test")),
         (data(&["TXT x"]), negative("NoError", "www.bad.test")),
         (
             Action::Redirect(name("garden.test")),
@@ -219,7 +219,7 @@ async fn an_address_at_the_end_of_a_chain_is_replaced_there() {
     assert_eq!(
         rig.ask("tobad.good.test A").await,
         positive(
-            "tobad.good.test. 300 CNAME www.bad.test.\nwww.bad.test. 30 A 203.0.113.1",
+            "tobad.good.test. 300 CNAME www.bad.test.\nwww.bad.test. 60 A 203.0.113.1",
             "192.0.2.0/24"
         )
     );
@@ -403,6 +403,6 @@ async fn an_alias_among_local_data_is_followed() {
     assert!(rig.ask_fast("www.bad.test A").contains("localhost. 10800 A 127.0.0.1"));
     assert_eq!(
         rig.ask_fast("www.bad.test CNAME"),
-        positive("www.bad.test. 30 CNAME localhost.", "www.bad.test")
+        positive("www.bad.test. 60 CNAME localhost.", "www.bad.test")
     );
 }

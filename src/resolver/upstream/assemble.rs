@@ -5,11 +5,10 @@
 
 use std::sync::Arc;
 
-use crate::model::Name;
+use crate::model::{AnswerFacts, AnswerStep, Name, Nameserver};
 use crate::ports::upstream::{RCODE_NAME_ERROR, RCODE_NO_ERROR};
 use crate::ports::{
-    AnswerFacts, ExtendedError, Question, Record, Resolution, Sections, Security, UpstreamError,
-    ZoneCut,
+    ExtendedError, Question, Record, Resolution, Sections, Security, UpstreamError,
 };
 
 use super::convert::{Item, Meaning, Outcome};
@@ -24,7 +23,6 @@ pub(super) mod rtype {
     pub const NS: u16 = 2;
     pub const CNAME: u16 = 5;
     pub const SOA: u16 = 6;
-    pub const PTR: u16 = 12;
     pub const AAAA: u16 = 28;
     pub const DNAME: u16 = 39;
     pub const RRSIG: u16 = 46;
@@ -150,10 +148,15 @@ pub(super) struct Assembly<'q> {
     question: &'q Question,
     answers: Vec<Record>,
     security: Security,
-    facts: AnswerFacts,
-    /// Targets of service records, which follow the chain in the facts.
+    /// The query name and the targets of aliases; their nameservers come at the end.
+    steps: Vec<AnswerStep>,
+    /// Targets of service records, which follow the aliases in the facts.
     service_targets: Vec<Name>,
     extended: Vec<ExtendedError>,
+}
+
+fn step(name: Name) -> AnswerStep {
+    AnswerStep { name, ..AnswerStep::default() }
 }
 
 impl<'q> Assembly<'q> {
@@ -162,33 +165,34 @@ impl<'q> Assembly<'q> {
             question,
             answers: Vec::new(),
             security: Security::Secure,
-            facts: AnswerFacts::default(),
+            steps: vec![step(question.name.clone())],
             service_targets: Vec::new(),
             extended: Vec::new(),
         }
     }
 
-    /// The name that is to be asked next.
-    pub fn current(&self) -> &Name {
-        self.facts.chain.last().unwrap_or(&self.question.name)
+    /// The query name and the names of the chain so far.
+    pub fn names(&self) -> impl DoubleEndedIterator<Item = &Name> {
+        self.steps.iter().map(|step| &step.name)
     }
 
-    /// The query name and the names of the chain so far.
-    pub fn names(&self) -> impl Iterator<Item = &Name> {
-        std::iter::once(&self.question.name).chain(&self.facts.chain)
+    /// The name that is to be asked next.
+    pub fn current(&self) -> &Name {
+        self.names().next_back().expect("the query name is the first step")
     }
 
     /// Aliases that may still be followed.
     pub fn steps_left(&self) -> usize {
-        CHAIN_MAX - self.facts.chain.len()
+        CHAIN_MAX + 1 - self.steps.len()
     }
 
     /// Adds what a chain took from `outcome`, or says that it comes back to a name it had.
     pub fn extend(&mut self, outcome: &Outcome, chain: &Chain) -> Result<(), UpstreamError> {
-        let had = |name: &Name| *name == self.question.name || self.facts.chain.contains(name);
+        let had = |name: &Name| self.names().any(|known| known == name);
         if chain.end == End::Loop || chain.names.iter().any(had) {
             return Err(alias_loop());
         }
+        self.steps.extend(chain.names.iter().cloned().map(step));
         let dnssec = self.question.dnssec_ok;
         for item in chain.taken.iter().map(|&at| &outcome.answers[at]) {
             self.note(item);
@@ -197,36 +201,42 @@ impl<'q> Assembly<'q> {
             }
         }
         self.security = self.security.max(outcome.security.unwrap_or(Security::Secure));
-        self.facts.chain.extend(chain.names.iter().cloned());
         self.extended.extend(outcome.extended.iter().cloned());
         Ok(())
     }
 
     fn note(&mut self, item: &Item) {
-        match &item.meaning {
-            Meaning::Address(address) => self.facts.addresses.push(*address),
+        let addresses = match &item.meaning {
+            Meaning::Address(address) => std::slice::from_ref(address),
             Meaning::Service { hints, alias } => {
-                self.facts.addresses.extend(hints);
                 self.service_targets.extend(alias.iter().cloned());
+                hints
             }
             Meaning::Signature { .. } => return,
-            _ => {}
-        }
+            _ => &[],
+        };
         self.security = self.security.max(item.security);
+        if let Some(step) = self.steps.iter_mut().find(|step| step.name == item.owner) {
+            step.addresses.extend_from_slice(addresses);
+        }
     }
 
-    /// Ends with what `outcome`, the last one, says about the end of the chain. `paths` gives the
-    /// zone cuts on the way to a name.
+    /// Ends with what `outcome`, the last one, says about the end of the chain. `servers` gives those
+    /// of the zone cuts on the way to a name.
     pub fn finish(
         mut self,
         outcome: &Outcome,
         end: End,
-        paths: impl Fn(&Name) -> Vec<Arc<ZoneCut>>,
+        servers: impl Fn(&Name) -> Vec<Arc<[Nameserver]>>,
     ) -> Result<Resolution, UpstreamError> {
         let is_negative = end != End::Data;
         let (authorities, negative_ttl) = self.authorities(outcome, is_negative);
-        self.facts.chain.append(&mut self.service_targets);
-        self.facts.paths = self.names().map(paths).collect();
+        self.steps.extend(self.service_targets.drain(..).map(step));
+        for step in &mut self.steps {
+            step.nameservers = servers(&step.name);
+        }
+        let is_signature = |record: &Record| record.rtype == rtype::RRSIG;
+        let signed = self.answers.iter().chain(&authorities).any(is_signature);
         if self.security == Security::Bogus && !self.question.checking_disabled {
             return Err(bogus());
         }
@@ -244,7 +254,7 @@ impl<'q> Assembly<'q> {
             sections,
             security: self.security,
             ttl_seconds,
-            facts: self.facts,
+            facts: AnswerFacts { steps: self.steps, signed },
             extended_errors: self.extended,
         })
     }
@@ -313,6 +323,12 @@ mod tests {
         names.iter().map(Name::to_string).collect()
     }
 
+    /// Each name of the chain with how many addresses it has.
+    fn steps(resolution: &Resolution) -> Vec<(String, usize)> {
+        let of = |step: &AnswerStep| (step.name.to_string(), step.addresses.len());
+        resolution.facts.steps.iter().map(of).collect()
+    }
+
     fn follow(name: &str, wanted: u16, zone: &str) -> (Chain, Vec<String>) {
         let answers = items(zone);
         let chain = Chain::follow(&parsed(name), wanted, &answers, CHAIN_MAX, |_| false);
@@ -376,7 +392,7 @@ mod tests {
         outcome.rcode = RCODE_NAME_ERROR;
         let resolution = resolve(&Question::plain(parsed("a.test"), 1), &outcome).unwrap();
         assert_eq!(resolution.rcode, RCODE_NAME_ERROR);
-        assert_eq!(texts(&resolution.facts.chain), ["gone.b.test"]);
+        assert_eq!(steps(&resolution), [("a.test".into(), 0), ("gone.b.test".into(), 0)]);
         assert_eq!(resolution.ttl_seconds, 60);
         assert_eq!(resolution.sections.answer_count(), 1);
         let authorities = resolution.sections.authorities();
@@ -392,7 +408,7 @@ mod tests {
         );
         let resolution = resolve(&Question::plain(parsed("a.test"), 1), &outcome).unwrap();
         assert_eq!((resolution.ttl_seconds, resolution.sections.authority_count()), (20, 0));
-        assert_eq!(resolution.facts.addresses, ["192.0.2.1".parse::<std::net::IpAddr>().unwrap()]);
+        assert_eq!(steps(&resolution), [("a.test".into(), 0), ("b.test".into(), 1)]);
         let mut message = vec![0; resolution.sections.message_offset()];
         resolution.sections.append_to(&mut message, Ttl::Aged(0));
         assert!(message.len() > resolution.sections.message_offset());
@@ -407,9 +423,8 @@ mod tests {
             "",
         );
         let resolution = resolve(&Question::plain(parsed("a.test"), 65), &outcome).unwrap();
-        assert_eq!(texts(&resolution.facts.chain), ["b.test", "c.test"]);
-        assert_eq!(resolution.facts.addresses.len(), 1);
-        assert_eq!(resolution.facts.paths.len(), 3);
+        let expected = [("a.test".into(), 0), ("b.test".into(), 1), ("c.test".into(), 0)];
+        assert_eq!(steps(&resolution), expected);
     }
 
     #[test]
@@ -430,8 +445,11 @@ mod tests {
         outcome.answers[1].record.rtype = rtype::RRSIG;
         outcome.answers[1].meaning = Meaning::Signature { covers: rtype::A };
         let mut question = Question::plain(parsed("a.test"), 1);
-        assert_eq!(resolve(&question, &outcome).unwrap().sections.answer_count(), 1);
-        question.dnssec_ok = true;
-        assert_eq!(resolve(&question, &outcome).unwrap().sections.answer_count(), 2);
+        for (dnssec_ok, answers) in [(false, 1), (true, 2)] {
+            question.dnssec_ok = dnssec_ok;
+            let resolution = resolve(&question, &outcome).unwrap();
+            assert_eq!(resolution.sections.answer_count(), answers);
+            assert_eq!(resolution.facts.signed, dnssec_ok);
+        }
     }
 }

@@ -13,8 +13,7 @@ use parking_lot::Mutex;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 
-use crate::model::{Name, NameRef};
-use crate::ports::{Server, ZoneCut};
+use crate::model::{Name, NameRef, Nameserver};
 
 use super::convert::Item;
 
@@ -42,7 +41,7 @@ pub(super) enum Side {
 /// The side table.
 #[derive(Debug)]
 pub(super) struct Delegations {
-    root: Mutex<Arc<ZoneCut>>,
+    root: Arc<[Nameserver]>,
     cuts: Cache<Name, Arc<Cut>, Octets>,
     hosts: Cache<Name, Arc<Host>, Octets>,
     aliases: Cache<Name, Arc<Alias>, Octets>,
@@ -59,7 +58,7 @@ struct ServerSet {
 struct Cut {
     sides: [Option<ServerSet>; 2],
     /// The last joined form, so that answers made from the same facts share them.
-    joined: Mutex<Option<Arc<ZoneCut>>>,
+    joined: Mutex<Option<Arc<[Nameserver]>>>,
 }
 
 /// A server's own addresses: IPv4 and IPv6, each with its end.
@@ -89,13 +88,13 @@ impl Alias {
 
 impl Delegations {
     /// An empty table that holds about `size_bytes_max`.
-    pub fn new(size_bytes_max: u64, root: ZoneCut) -> Self {
+    pub fn new(size_bytes_max: u64, root: Arc<[Nameserver]>) -> Self {
         // Half for the cuts, a quarter each for the rest; an entry takes some 250 octets.
         let map = |octets: u64| (usize::try_from(octets / 250).unwrap_or(usize::MAX), octets);
         let (cut_items, cut_octets) = map(size_bytes_max / 2);
         let (items, octets) = map(size_bytes_max / 4);
         Self {
-            root: Mutex::new(Arc::new(root)),
+            root,
             cuts: Cache::with_weighter(cut_items, cut_octets, Octets),
             hosts: Cache::with_weighter(items, octets, Octets),
             aliases: Cache::with_weighter(items, octets, Octets),
@@ -184,33 +183,33 @@ impl Delegations {
         !self.addresses(host, now).is_empty()
     }
 
-    /// The zone cuts on the way to `name`, from the root down.
-    pub fn path(&self, name: &Name, now: u64) -> Vec<Arc<ZoneCut>> {
-        let mut path: Vec<Arc<ZoneCut>> =
+    /// The servers of the zone cuts on the way to `name`, from the root down.
+    pub fn path(&self, name: &Name, now: u64) -> Vec<Arc<[Nameserver]>> {
+        let mut path: Vec<Arc<[Nameserver]>> =
             name.as_ref().ancestors().filter_map(|zone| self.cut(zone, now)).collect();
         path.reverse();
         path
     }
 
-    fn cut(&self, zone: NameRef<'_>, now: u64) -> Option<Arc<ZoneCut>> {
+    fn cut(&self, zone: NameRef<'_>, now: u64) -> Option<Arc<[Nameserver]>> {
         if zone.is_root() {
-            return Some(self.root.lock().clone());
+            return Some(self.root.clone());
         }
         let cut = self.cuts.get(zone.key())?;
-        let servers = self.join(&cut, now);
+        let servers = self.join(zone, &cut, now);
         if servers.is_empty() {
             return None;
         }
         let mut joined = cut.joined.lock();
         match &*joined {
-            Some(last) if last.servers == servers => {}
-            _ => *joined = Some(Arc::new(ZoneCut { zone: zone.to_owned(), servers })),
+            Some(last) if **last == *servers => {}
+            _ => *joined = Some(servers.into()),
         }
         joined.clone()
     }
 
     /// Both sides' servers with all addresses known for them.
-    fn join(&self, cut: &Cut, now: u64) -> Box<[Server]> {
+    fn join(&self, zone: NameRef<'_>, cut: &Cut, now: u64) -> Vec<Nameserver> {
         let current = cut.sides.iter().flatten().filter(|set| now < set.expires);
         let mut named: Vec<&(Name, Vec<IpAddr>)> = current.flat_map(|set| &set.servers).collect();
         named.sort_unstable();
@@ -222,7 +221,7 @@ impl Delegations {
                 addresses.extend(self.addresses(&name, now));
                 addresses.sort_unstable();
                 addresses.dedup();
-                Server { name, addresses: addresses.into() }
+                Nameserver { zone: zone.to_owned(), name, addresses }
             })
             .collect()
     }
@@ -236,7 +235,7 @@ impl Delegations {
     /// The servers that `zone` is known to have, for the walk to find their addresses.
     pub fn servers(&self, zone: NameRef<'_>, now: u64) -> Vec<Name> {
         let Some(cut) = self.cuts.get(zone.key()) else { return Vec::new() };
-        self.join(&cut, now).iter().map(|server| server.name.clone()).collect()
+        self.join(zone, &cut, now).into_iter().map(|server| server.name).collect()
     }
 }
 
@@ -290,7 +289,7 @@ mod tests {
     const NOW: u64 = 1_000_000;
 
     fn table() -> Delegations {
-        Delegations::new(1 << 20, roots::cut(None))
+        Delegations::new(1 << 20, roots::servers(None))
     }
 
     fn server(name: &str, addresses: &[&str]) -> (Name, Vec<IpAddr>) {
@@ -298,10 +297,10 @@ mod tests {
     }
 
     fn shown(table: &Delegations, name: &str, now: u64) -> Vec<String> {
-        let of = |cut: &Arc<ZoneCut>| {
-            let server = |s: &Server| format!("{} {:?}", s.name, s.addresses);
-            let servers: Vec<String> = cut.servers.iter().map(server).collect();
-            format!("{}: {}", cut.zone, servers.join(", "))
+        let of = |cut: &Arc<[Nameserver]>| {
+            let server = |s: &Nameserver| format!("{} {:?}", s.name, s.addresses);
+            let servers: Vec<String> = cut.iter().map(server).collect();
+            format!("{}: {}", cut[0].zone, servers.join(", "))
         };
         table.path(&parsed(name), now).iter().skip(1).map(of).collect()
     }
@@ -377,7 +376,7 @@ mod tests {
 
     #[test]
     fn the_table_keeps_its_size_whatever_it_is_told() {
-        let table = Delegations::new(2_000_000, roots::cut(None));
+        let table = Delegations::new(2_000_000, roots::servers(None));
         for n in 0..5_000 {
             let zone = parsed(&format!("z{n}.test"));
             let many = (0..60).map(|s| server(&format!("ns{s}.z{n}.test"), &["192.0.2.1"; 40]));

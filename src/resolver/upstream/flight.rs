@@ -180,7 +180,8 @@ impl Drop for Landing {
 mod tests {
     use super::super::testing::parsed;
     use super::*;
-    use crate::ports::{AnswerFacts, Sections, Security};
+    use crate::model::AnswerFacts;
+    use crate::ports::{Sections, Security};
     use std::sync::atomic::{AtomicUsize, Ordering};
     use tokio::sync::Notify;
     use tokio::time::{Instant, sleep};

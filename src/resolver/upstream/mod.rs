@@ -2,7 +2,7 @@
 //! the name space. The only module that uses hickory-resolver.
 //!
 //! A question passes `flight` (bounds, one resolution for identical questions), then `route`
-//! (whose name is it), then an engine: `recurse`, `forward`, `stub` or `local`. The engines
+//! (whose name is it), then an engine: `recurse`, `forward` or `stub`. The engines
 //! give pieces; `assemble` makes a [`Resolution`] of them, with the facts that policy needs, of
 //! which the nameservers come from `delegations`, where the `tap` or the `walk` noted them.
 //! Nothing here filters, and nothing here is the clients' cache.
@@ -13,7 +13,6 @@ mod delegations;
 mod flight;
 mod forward;
 mod health;
-mod local;
 mod recurse;
 mod roots;
 mod route;
@@ -39,7 +38,6 @@ use crate::ports::{Question, Resolution, Upstream, UpstreamError};
 use delegations::Delegations;
 use flight::Flights;
 use forward::Forwarding;
-use local::Local;
 use recurse::Recursion;
 use route::{Engine, Route, Router, Way};
 use stub::Stub;
@@ -49,10 +47,6 @@ pub use forward::ForwardSettings;
 pub use recurse::{RecursionSettings, Validation, host_has_ipv6};
 pub use server::{CertificateRoots, ServerSettings, Transport};
 
-/// What hickory's crates may log: below `error` they tell of every query, and every probe for a
-/// zone cut that finds none is a warning to them. In the form of tracing's `EnvFilter`.
-pub const LOG_FILTER: &str = "hickory_resolver=error,hickory_net=error,hickory_proto=error";
-
 /// Where answers come from.
 #[derive(Debug, Clone)]
 pub struct UpstreamSettings {
@@ -60,9 +54,6 @@ pub struct UpstreamSettings {
     pub default: DefaultRoute,
     /// Parts of the name space that are answered by servers of their own.
     pub zones: Vec<ZoneRoute>,
-    /// Whether names that mean nothing outside (private reverse zones, `localhost`, `onion`) are
-    /// answered here. Those at or below one of `zones` never are.
-    pub local_zones: bool,
     /// How much at once, and how long.
     pub bounds: Bounds,
     /// Octets for delegations and aliases.
@@ -75,7 +66,6 @@ impl UpstreamSettings {
         Self {
             default,
             zones: Vec::new(),
-            local_zones: true,
             bounds: Bounds::default(),
             delegations_bytes_max: 32 << 20,
         }
@@ -158,7 +148,7 @@ impl UpstreamResolver {
             DefaultRoute::Recurse(of) => of.roots.as_deref(),
             DefaultRoute::Forward(_) => None,
         };
-        let root = roots::cut(given_roots);
+        let root = roots::servers(given_roots);
         let table = Arc::new(Delegations::new(settings.delegations_bytes_max, root));
         let default = match settings.default {
             DefaultRoute::Recurse(of) => Route {
@@ -171,9 +161,6 @@ impl UpstreamResolver {
         };
         let mut router = Router::new(default, table, epoch);
         add_zones(&mut router, settings.zones, epoch)?;
-        if settings.local_zones {
-            add_local_zones(&mut router);
-        }
         Ok(Self { router: Arc::new(router), flights: Flights::new(settings.bounds) })
     }
 
@@ -233,15 +220,6 @@ fn add_zones(
     Ok(())
 }
 
-/// Who routes a zone wants its names asked for, those that mean nothing outside included.
-fn add_local_zones(router: &mut Router) {
-    let free: Vec<Name> = local::zones().into_iter().filter(|zone| !router.covers(zone)).collect();
-    for zone in free {
-        let engine = Arc::new(Local::new(zone.clone()));
-        router.add(zone, Route { engine, way: Way::Unknown });
-    }
-}
-
 /// One question on its way inside this folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Ask {
@@ -268,8 +246,9 @@ impl Ask {
 
 #[cfg(test)]
 mod tests {
-    use super::testing::{Loopback, Mapped, Network, SignedZone, internet, parsed, zone};
+    use super::testing::{Loopback, Mapped, SignedZone, internet, parsed, zone};
     use super::*;
+    use crate::model::AnswerStep;
     use crate::ports::{ExtendedError, Security};
 
     fn recursion(validation: Validation) -> UpstreamSettings {
@@ -293,14 +272,14 @@ mod tests {
     }
 
     fn chain(resolution: &Resolution) -> Vec<String> {
-        resolution.facts.chain.iter().map(Name::to_string).collect()
+        resolution.facts.steps[1..].iter().map(|step| step.name.to_string()).collect()
     }
 
     fn zones(resolution: &Resolution) -> Vec<Vec<String>> {
-        let of = |path: &Vec<Arc<crate::ports::ZoneCut>>| {
-            path.iter().map(|cut| cut.zone.to_string()).collect()
+        let of = |step: &AnswerStep| {
+            step.nameservers.iter().map(|cut| cut[0].zone.to_string()).collect()
         };
-        resolution.facts.paths.iter().map(of).collect()
+        resolution.facts.steps.iter().map(of).collect()
     }
 
     #[tokio::test]
@@ -336,7 +315,7 @@ mod tests {
         assert_eq!(chain(&gone), ["gone.example.com"]);
         assert_eq!(zones(&gone), [[".", "com", "example.com"], [".", "com", "example.com"]]);
         let big = ask(&upstream, "big.example.com").await.unwrap();
-        assert_eq!(big.facts.addresses.len(), 200);
+        assert_eq!(big.facts.steps[0].addresses.len(), 200);
         assert!(leaf.asked().iter().any(|q| q.starts_with("tcp big.example.com.")));
         assert!(root.asked().iter().all(|q| q.ends_with(" com. NS")), "{:?}", root.asked());
         assert!(upstream.delegations_bytes() > 0);
@@ -361,34 +340,10 @@ mod tests {
         let host = ask(&upstream, "host.corp.example").await.unwrap();
         assert_eq!(zones(&host), [Vec::<String>::new()]);
         let www = ask(&upstream, "www.corp.example").await.unwrap();
-        assert_eq!((chain(&www), www.facts.addresses.len()), (vec!["www.example.com".into()], 1));
+        assert_eq!(chain(&www), ["www.example.com"]);
+        assert_eq!(www.facts.steps[1].addresses.len(), 1);
         assert_eq!(zones(&www), [vec![], vec![".".to_owned(), "com".into(), "example.com".into()]]);
         assert_eq!(stub.asked().len(), 2);
-    }
-
-    #[tokio::test]
-    async fn private_names_stay_here_unless_a_zone_routes_them() {
-        let server = Loopback::new(zone(
-            "168.192.in-addr.arpa.",
-            "1.0.168.192.in-addr.arpa. 60 IN PTR router.lan.",
-        ))
-        .await;
-        let network = Network::default();
-        let mut settings = recursion(Validation::Off);
-        let ptr = |upstream: UpstreamResolver| async move {
-            let name = parsed("1.0.168.192.in-addr.arpa");
-            upstream.resolve(&Question::plain(name, 12), None).await.map(|r| r.rcode)
-        };
-        let upstream = UpstreamResolver::with_provider(settings.clone(), network.clone()).unwrap();
-        assert_eq!(ptr(upstream).await, Ok(3));
-        settings.zones.push(ZoneRoute {
-            zone: parsed("168.192.in-addr.arpa"),
-            kind: ZoneKind::Forward,
-            servers: forward_to(&server),
-        });
-        let upstream = UpstreamResolver::with_provider(settings, network.clone()).unwrap();
-        assert_eq!(ptr(upstream).await, Ok(0));
-        assert!(network.asked().is_empty());
     }
 
     #[tokio::test]

@@ -343,7 +343,7 @@ mod tests {
             deny_servers: Some(Vec::new()),
             ..RecursionSettings::default()
         };
-        let table = Delegations::new(1 << 20, roots::cut(settings.roots.as_deref()));
+        let table = Delegations::new(1 << 20, roots::servers(settings.roots.as_deref()));
         Recursion::new(settings, network.clone(), Arc::new(table), Instant::now()).unwrap()
     }
 
@@ -365,7 +365,7 @@ mod tests {
         let path = recursion.table.path(&parsed("www.example.com"), recursion.now());
         let path: Vec<String> = path
             .iter()
-            .map(|c| format!("{} {} {:?}", c.zone, c.servers[0].name, c.servers[0].addresses))
+            .map(|c| format!("{} {} {:?}", c[0].zone, c[0].name, c[0].addresses))
             .collect();
         assert_eq!(
             path,
@@ -413,6 +413,16 @@ mod tests {
             let asked = network.asked().iter().filter(|q| q.ends_with("CNAME")).count();
             assert!(asked <= 1, "the tap noted the first step: {asked}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_chain_is_found_again_where_the_table_has_forgotten_it() {
+        let network = internet();
+        let recursion = recursion(&network, Validation::Off);
+        recursion.follow(&question("gone.example.com")).await.unwrap();
+        recursion.table.clear();
+        let outcome = recursion.follow(&question("gone.example.com")).await.unwrap();
+        assert_eq!((outcome.rcode, outcome.answers.len()), (3, 2));
     }
 
     #[tokio::test]
@@ -485,7 +495,7 @@ mod tests {
     #[test]
     fn bad_settings_are_refused_with_the_reason() {
         let of = |settings: RecursionSettings| {
-            let table = Arc::new(Delegations::new(1000, roots::cut(None)));
+            let table = Arc::new(Delegations::new(1000, roots::servers(None)));
             Recursion::new(settings, Network::default(), table, Instant::now()).err()
         };
         let only_v6 = Some(vec!["2001:db8::1".parse().unwrap()]);
@@ -504,7 +514,7 @@ mod tests {
         let recursion = recursion(&network, Validation::Off);
         recursion.follow(&question("www.glueless.com")).await.unwrap();
         let path = recursion.table.path(&parsed("www.glueless.com"), recursion.now());
-        let server = &path.last().unwrap().servers[0];
+        let server = &path.last().unwrap()[0];
         assert_eq!(format!("{} {:?}", server.name, server.addresses), "ns.host.net [192.0.2.6]");
     }
 

@@ -1,9 +1,9 @@
 //! The root servers, as IANA publishes them (`named.root`).
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
 
-use crate::model::Name;
-use crate::ports::{Server, ZoneCut};
+use crate::model::{Name, Nameserver};
 
 /// Letter, IPv4 and IPv6 address of each root server. The last change in named.root was that of
 /// b.root-servers.net in November 2023.
@@ -31,26 +31,24 @@ pub(super) fn addresses() -> Vec<IpAddr> {
         .collect()
 }
 
-/// The root zone, served by the thirteen, or by nameless servers at the addresses given.
-pub(super) fn cut(given: Option<&[IpAddr]>) -> ZoneCut {
-    let servers = match given {
-        Some(addresses) => {
-            Box::from([Server { name: Name::root(), addresses: sorted(addresses.to_vec()) }])
-        }
-        None => ROOTS.iter().map(server).collect(),
-    };
-    ZoneCut { zone: Name::root(), servers }
+/// The servers of the root zone: the thirteen, or a nameless one at the addresses given.
+pub(super) fn servers(given: Option<&[IpAddr]>) -> Arc<[Nameserver]> {
+    match given {
+        Some(addresses) => [nameserver(Name::root(), addresses.to_vec())].into(),
+        None => ROOTS
+            .iter()
+            .map(|&(letter, v4, v6)| {
+                let name = Name::from_presentation(&format!("{letter}.root-servers.net"))
+                    .expect("the names of the root servers are names");
+                nameserver(name, vec![Ipv4Addr::from(v4).into(), Ipv6Addr::from(v6).into()])
+            })
+            .collect(),
+    }
 }
 
-fn server(&(letter, v4, v6): &(char, [u8; 4], [u16; 8])) -> Server {
-    let name = Name::from_presentation(&format!("{letter}.root-servers.net"))
-        .expect("the names of the root servers are names");
-    Server { name, addresses: sorted(vec![Ipv4Addr::from(v4).into(), Ipv6Addr::from(v6).into()]) }
-}
-
-fn sorted(mut addresses: Vec<IpAddr>) -> Box<[IpAddr]> {
+fn nameserver(name: Name, mut addresses: Vec<IpAddr>) -> Nameserver {
     addresses.sort_unstable();
-    addresses.into()
+    Nameserver { zone: Name::root(), name, addresses }
 }
 
 #[cfg(test)]
@@ -63,8 +61,8 @@ mod tests {
         all.sort_unstable();
         all.dedup();
         assert_eq!(all.len(), 26);
-        let cut = cut(None);
-        assert_eq!(cut.servers.len(), 13);
-        assert!(cut.servers.is_sorted_by_key(|s| s.name.clone()));
+        let servers = servers(None);
+        assert_eq!(servers.len(), 13);
+        assert!(servers.is_sorted_by_key(|s| s.name.clone()));
     }
 }

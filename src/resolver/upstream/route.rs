@@ -10,8 +10,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tokio::time::Instant;
 
-use crate::model::Name;
-use crate::ports::{ExtendedError, Question, Resolution, UpstreamError, ZoneCut};
+use crate::model::{Name, Nameserver};
+use crate::ports::{ExtendedError, Question, Resolution, UpstreamError};
 
 use super::assemble::{Assembly, Chain, End, alias_loop, failed};
 use super::convert::{Item, Outcome};
@@ -72,11 +72,6 @@ impl Router {
     pub fn add(&mut self, zone: Name, route: Route) {
         self.zones.insert(zone, self.routes.len());
         self.routes.push(route);
-    }
-
-    /// Whether a zone that is routed holds `name`.
-    pub fn covers(&self, name: &Name) -> bool {
-        self.position(name) != 0
     }
 
     fn position(&self, name: &Name) -> usize {
@@ -163,7 +158,7 @@ impl Router {
         Ok(outcome.answers.into_iter().filter(|item| item.record.rtype == rtype).collect())
     }
 
-    fn path(&self, name: &Name, now: u64) -> Vec<Arc<ZoneCut>> {
+    fn path(&self, name: &Name, now: u64) -> Vec<Arc<[Nameserver]>> {
         match self.routes[self.position(name)].way {
             Way::Noted => self.table.path(name, now),
             Way::Asked if self.walk.is_wanted() => self.table.path(name, now),
@@ -174,18 +169,18 @@ impl Router {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{Script, parsed};
+    use super::super::testing::{Script, Shared, parsed};
     use super::*;
 
     fn router(default: &str, zones: &[(&str, &str)]) -> (Router, Vec<Arc<Script>>) {
-        let mut scripts = vec![Arc::new(Script::new(default))];
+        let mut scripts = vec![Arc::new(Script::talkative(default))];
         let mut router = Router::new(
             Route { engine: scripts[0].clone(), way: Way::Noted },
-            Arc::new(Delegations::new(1 << 20, super::super::roots::cut(None))),
+            Arc::new(Delegations::new(1 << 20, super::super::roots::servers(None))),
             Instant::now(),
         );
         for (zone, lines) in zones {
-            let script = Arc::new(Script::new(lines));
+            let script = Arc::new(Script::talkative(lines));
             scripts.push(script.clone());
             router.add(parsed(zone), Route { engine: script, way: Way::Unknown });
         }
@@ -197,7 +192,7 @@ mod tests {
     }
 
     fn chain(resolution: &Resolution) -> Vec<String> {
-        resolution.facts.chain.iter().map(Name::to_string).collect()
+        resolution.facts.steps[1..].iter().map(|step| step.name.to_string()).collect()
     }
 
     #[tokio::test]
@@ -217,7 +212,7 @@ mod tests {
         ] {
             let facts = resolve(&router, name).await.unwrap().facts;
             let expected: std::net::IpAddr = format!("192.0.2.{last}").parse().unwrap();
-            assert_eq!(facts.addresses, [expected], "{name}");
+            assert_eq!(facts.steps[0].addresses, [expected], "{name}");
         }
         resolve(&router, "notcorp.test").await.unwrap();
         assert_eq!(*scripts[0].asked.lock(), ["www.example.com A", "notcorp.test A"]);
@@ -234,7 +229,9 @@ mod tests {
         let resolution = resolve(&router, "www.example.com").await.unwrap();
         assert_eq!(chain(&resolution), ["host.corp.test", "cdn.example.net"]);
         assert_eq!(resolution.sections.answer_count(), 3);
-        assert_eq!(resolution.facts.addresses.len(), 1);
+        let good: std::net::IpAddr = "192.0.2.1".parse().unwrap();
+        assert_eq!(resolution.facts.steps[2].addresses, [good]);
+        assert_eq!(resolution.facts.steps[2].addresses.len(), 1);
         assert_eq!(*scripts[1].asked.lock(), ["host.corp.test A"]);
     }
 
@@ -259,14 +256,15 @@ mod tests {
 
     #[tokio::test]
     async fn a_server_that_stops_at_the_alias_is_asked_for_its_target() {
-        let (router, scripts) = router("a.example.com. 9 IN CNAME gone.example.com.", &[]);
+        let script = Arc::new(Script::new("a.example.com. 9 IN CNAME gone.example.com."));
+        let router = Router::to(Shared(script.clone()), Way::Noted);
         let resolution = resolve(&router, "a.example.com").await.unwrap();
         assert_eq!(
             (resolution.rcode, chain(&resolution)),
             (3, vec!["gone.example.com".to_owned()])
         );
         assert_eq!(resolution.sections.authority_count(), 1);
-        assert_eq!(scripts[0].asked.lock().len(), 2);
+        assert_eq!(script.asked.lock().len(), 2);
     }
 
     #[tokio::test]
@@ -287,7 +285,7 @@ mod tests {
         for zone in ["example.com", "corp.test"] {
             router.table.note_servers(&parsed(zone), Side::Parent, servers(), 300, 0);
         }
-        let paths = resolve(&router, "www.example.com").await.unwrap().facts.paths;
-        assert_eq!(paths.iter().map(Vec::len).collect::<Vec<_>>(), [2, 0]);
+        let steps = resolve(&router, "www.example.com").await.unwrap().facts.steps;
+        assert_eq!(steps.iter().map(|s| s.nameservers.len()).collect::<Vec<_>>(), [2, 0]);
     }
 }

@@ -205,6 +205,16 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn glue_from_outside_the_zone_does_not_count() {
+        let lines = "lab.corp.test. 60 IN NS ns.elsewhere.test.\nns.elsewhere.test. 60 A 127.0.0.1";
+        let above = Loopback::new(zone("corp.test.", &format!("{SOA}{lines}"))).await;
+        let port = above.address().port();
+        let error = ask(&above, port, &Router::none(), "www.lab.corp.test").await.unwrap_err();
+        assert!(matches!(&error, UpstreamError::Failed(of) if of.code == 22), "{error}");
+        assert_eq!(above.asked().len(), 1);
+    }
+
+    #[tokio::test]
     async fn referrals_upwards_and_in_circles_are_not_followed() {
         let outcome = |authorities: &str| super::super::testing::outcome("", authorities);
         let of = |authorities: &str| {

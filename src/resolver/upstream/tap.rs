@@ -222,6 +222,7 @@ mod tests {
     use super::super::roots;
     use super::super::testing::{Network, parsed, records, respond};
     use super::*;
+    use crate::model::Nameserver;
     use hickory_proto::op::{DnsRequestOptions, Message};
     use hickory_resolver::TlsConfig;
     use hickory_resolver::config::ResolverOpts;
@@ -235,7 +236,7 @@ mod tests {
     }
 
     fn rig(answer: impl Fn(&Message) -> Option<Message> + Send + Sync + 'static) -> Rig {
-        let table = Arc::new(Delegations::new(1 << 20, roots::cut(None)));
+        let table = Arc::new(Delegations::new(1 << 20, roots::servers(None)));
         let network = Network::default().with(SERVER, answer);
         let patience = Duration::from_millis(1500);
         let tap = Tap::new(network.clone(), table.clone(), Instant::now(), patience);
@@ -257,8 +258,8 @@ mod tests {
 
         fn path(&self, of: &str) -> Vec<String> {
             let path = self.table.path(&parsed(of), 0);
-            let show = |s: &crate::ports::Server| format!("{} {:?}", s.name, s.addresses);
-            path.iter().skip(1).flat_map(|cut| cut.servers.iter().map(show)).collect()
+            let show = |s: &Nameserver| format!("{} {:?}", s.name, s.addresses);
+            path.iter().skip(1).flat_map(|cut| cut.iter().map(show)).collect()
         }
     }
 

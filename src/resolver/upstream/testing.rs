@@ -298,6 +298,8 @@ pub(super) fn either(
 #[derive(Default)]
 pub(super) struct Script {
     items: Vec<Item>,
+    /// Whether all else it knows comes with every answer.
+    is_talkative: bool,
     pub asked: Mutex<Vec<String>>,
 }
 
@@ -305,16 +307,24 @@ impl Script {
     pub fn new(lines: &str) -> Self {
         Self { items: items(lines), ..Self::default() }
     }
+
+    pub fn talkative(lines: &str) -> Self {
+        Self { is_talkative: true, ..Self::new(lines) }
+    }
 }
 
 #[async_trait::async_trait]
 impl Engine for Script {
     async fn ask(&self, ask: &Ask, _: &Router) -> Result<Outcome, UpstreamError> {
         self.asked.lock().push(format!("{} {}", ask.name, RecordType::from(ask.rtype)));
-        let here = |item: &&Item| {
-            item.owner == ask.name && (item.record.rtype == ask.rtype || item.record.rtype == 5)
-        };
-        let answers: Vec<Item> = self.items.iter().filter(here).cloned().collect();
+        let fits =
+            |item: &&Item| item.record.rtype == ask.rtype || item.record.rtype == rtype::CNAME;
+        let here = |item: &&Item| item.owner == ask.name && fits(item);
+        let mut answers: Vec<Item> = self.items.iter().filter(here).cloned().collect();
+        if self.is_talkative && !answers.is_empty() {
+            let elsewhere = |item: &&Item| item.owner != ask.name && fits(item);
+            answers.extend(self.items.iter().filter(elsewhere).cloned());
+        }
         let is_known =
             self.items.iter().any(|item| item.owner.as_ref().is_at_or_below(ask.name.as_ref()));
         Ok(Outcome {
@@ -326,6 +336,16 @@ impl Engine for Script {
             answers,
             ..Outcome::default()
         })
+    }
+}
+
+/// The same script, for the router and for the test.
+pub(super) struct Shared(pub Arc<Script>);
+
+#[async_trait::async_trait]
+impl Engine for Shared {
+    async fn ask(&self, ask: &Ask, router: &Router) -> Result<Outcome, UpstreamError> {
+        self.0.ask(ask, router).await
     }
 }
 
@@ -341,7 +361,7 @@ impl Router {
     }
 
     pub fn to(engine: impl Engine + 'static, way: Way) -> Self {
-        let table = Arc::new(Delegations::new(1 << 20, roots::cut(None)));
+        let table = Arc::new(Delegations::new(1 << 20, roots::servers(None)));
         Self::new(Route { engine: Arc::new(engine), way }, table, Instant::now())
     }
 }

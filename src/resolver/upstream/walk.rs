@@ -137,9 +137,10 @@ mod tests {
     use super::super::Ask;
     use super::super::convert::Outcome;
     use super::super::route::{Engine, Way};
-    use super::super::testing::{Script, parsed};
+    use super::super::testing::{Script, Shared, parsed};
     use super::*;
-    use crate::ports::{Question, UpstreamError, ZoneCut};
+    use crate::model::Nameserver;
+    use crate::ports::{Question, UpstreamError};
 
     const WORLD: &str = "com. 900 IN NS ns.com.
         ns.com. 900 IN A 192.0.2.1
@@ -150,10 +151,10 @@ mod tests {
         ns.other.net. 900 IN A 192.0.2.2
         ns.other.net. 900 IN AAAA 2001:db8::2";
 
-    fn shown(path: &[Arc<ZoneCut>]) -> Vec<String> {
+    fn shown(path: &[Arc<[Nameserver]>]) -> Vec<String> {
         path.iter()
             .skip(1)
-            .map(|c| format!("{}: {} {:?}", c.zone, c.servers[0].name, c.servers[0].addresses))
+            .map(|c| format!("{}: {} {:?}", c[0].zone, c[0].name, c[0].addresses))
             .collect()
     }
 
@@ -163,7 +164,7 @@ mod tests {
         let router = Router::to(Shared(script.clone()), Way::Asked);
         let ask = async |name: &str| {
             let question = Question::plain(parsed(name), rtype::A);
-            shown(&router.resolve(&question).await.unwrap().facts.paths[0])
+            shown(&router.resolve(&question).await.unwrap().facts.steps[0].nameservers)
         };
         assert!(ask("www.example.com").await.is_empty());
         assert_eq!(script.asked.lock().len(), 1);
@@ -176,15 +177,6 @@ mod tests {
         assert_eq!(script.asked.lock().len(), before + 1, "only the answer itself");
         assert_eq!(ask("mail.example.com").await, expected);
         assert_eq!(script.asked.lock().len(), before + 3, "and whether mail is a zone");
-    }
-
-    struct Shared(Arc<Script>);
-
-    #[async_trait::async_trait]
-    impl Engine for Shared {
-        async fn ask(&self, ask: &Ask, router: &Router) -> Result<Outcome, UpstreamError> {
-            self.0.ask(ask, router).await
-        }
     }
 
     /// Answers about addresses, and never about nameservers.

@@ -64,8 +64,8 @@ impl Loopback {
         Self::start(Arc::new(answer), usize::MAX).await
     }
 
-    /// Closes each TCP connection after some answers.
-    pub async fn tcp_closing_after(
+    /// Answers some questions on each TCP connection, and closes it when it has read the next.
+    pub async fn tcp_hanging_up_after(
         answers: usize,
         answer: impl Fn(&Message) -> Option<Message> + Send + Sync + 'static,
     ) -> Self {
@@ -220,10 +220,11 @@ async fn serve_stream<S: AsyncRead + AsyncWrite + Unpin>(
     shared: Arc<Shared>,
     transport: &str,
 ) {
-    for _ in 0..shared.answers_per_connection {
+    for answered in 0.. {
         let Ok(length) = connection.read_u16().await else { return };
         let mut query = vec![0; usize::from(length)];
-        if connection.read_exact(&mut query).await.is_err() {
+        let is_read = connection.read_exact(&mut query).await.is_ok();
+        if !is_read || answered == shared.answers_per_connection {
             return;
         }
         let Some(answer) = shared.respond(&query, transport) else { continue };
