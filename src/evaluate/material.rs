@@ -189,7 +189,8 @@ impl Gatherer {
         }
     }
 
-    /// Takes truth that is no evidence, whatever its date, but for rows before the cut.
+    /// Takes truth that is no evidence, whatever its date, but for rows before the cut. Rows
+    /// without a date are what their giver says they are.
     pub fn truth(&mut self, label: &FileLabel, rows: impl IntoIterator<Item = Row>) {
         for row in rows {
             let id = source_id(label, &row);
@@ -197,10 +198,9 @@ impl Gatherer {
                 Some(at) if at < self.cut => {
                     self.leave_out(label, "as truth it is of a day before the cut");
                 }
-                Some(_) => {
+                _ => {
                     self.truths.entry(id).or_default().insert(row.name);
                 }
-                None => self.leave_out(label, "it has no date"),
             }
         }
     }

@@ -47,8 +47,12 @@ pub enum EvaluationError {
     Snapshot(#[from] SnapshotError),
 }
 
-/// Runs the protocol.
-pub fn evaluate(material: &Material, model: &Model) -> Result<Report, EvaluationError> {
+/// Runs the protocol. `doing` is told what is being done, for people who wait.
+pub fn evaluate(
+    material: &Material,
+    model: &Model,
+    doing: &dyn Fn(&str),
+) -> Result<Report, EvaluationError> {
     if material.feeds.is_empty() {
         return Err(EvaluationError::NoFeeds);
     }
@@ -58,10 +62,15 @@ pub fn evaluate(material: &Material, model: &Model) -> Result<Report, Evaluation
     if material.benign.is_empty() {
         return Err(EvaluationError::NoBenign);
     }
+    doing("training the prediction");
     let (predictor, prediction) = trained(material);
     let court = Court { material, model, platforms: platforms(material), policy: default_policy() };
     let (mut runs, mut baselines) = (Vec::new(), Vec::new());
     for popularity in [true, false] {
+        doing(match popularity {
+            true => "judging with popularity as evidence",
+            false => "judging with popularity withheld",
+        });
         let plain = court.state(popularity, None)?;
         let plain_looks = Looks::at(material, &plain);
         runs.push(court.run(&plain, &plain_looks, &plain_looks, (popularity, false)));
@@ -146,7 +155,7 @@ fn default_policy() -> Arc<Policy> {
     let files = [("default.toml".to_owned(), "version = 1".to_owned())];
     let mut read = |_: &str| Err(std::io::ErrorKind::NotFound.into());
     let now = crate::model::Timestamp(0);
-    let (policy, _) = policy::load(&files, &mut read, &policy::Suffixes::BuiltIn, now);
+    let (policy, _) = policy::load(&files, &mut read, &PublicSuffixes::default(), now);
     Arc::new(policy.expect("an empty policy file is sound"))
 }
 
@@ -492,7 +501,7 @@ mod tests {
 
     #[test]
     fn what_is_caught_is_counted_once_at_its_level() {
-        let report = evaluate(&material(), &Model::shipped()).unwrap();
+        let report = evaluate(&material(), &Model::shipped(), &|_| {}).unwrap();
         let withheld = run(&report, false);
         let truth = &withheld.truths[0];
         assert_eq!((truth.all.names, truth.shared.names), (31, 30));
@@ -511,7 +520,7 @@ mod tests {
 
     #[test]
     fn popularity_evidence_can_be_withheld_and_false_positives_have_names() {
-        let report = evaluate(&material(), &Model::shipped()).unwrap();
+        let report = evaluate(&material(), &Model::shipped(), &|_| {}).unwrap();
         let (held, withheld) = (run(&report, true), run(&report, false));
         assert_eq!(withheld.pooled.levels.enforced(), 1);
         assert_eq!(withheld.benign[0].enforced[0].name, "good1.org");
@@ -524,13 +533,13 @@ mod tests {
 
     #[test]
     fn no_platform_is_taken_as_a_whole() {
-        let report = evaluate(&material(), &Model::shipped()).unwrap();
+        let report = evaluate(&material(), &Model::shipped(), &|_| {}).unwrap();
         assert!(report.runs.iter().all(|r| r.platforms_blocked.is_empty() && r.platforms > 50));
     }
 
     #[test]
     fn simpler_rules_are_judged_on_the_same_names() {
-        let report = evaluate(&material(), &Model::shipped()).unwrap();
+        let report = evaluate(&material(), &Model::shipped(), &|_| {}).unwrap();
         let of =
             |rule: &str| report.baselines.iter().find(|b| b.rule == rule && !b.popularity).unwrap();
         assert_eq!((of("union").pooled.block, of("2 lists").pooled.block), (2, 1));
@@ -544,10 +553,13 @@ mod tests {
 
     #[test]
     fn without_enough_to_learn_from_the_report_says_so() {
-        let report = evaluate(&material(), &Model::shipped()).unwrap();
+        let report = evaluate(&material(), &Model::shipped(), &|_| {}).unwrap();
         assert!(report.prediction.unwrap_err().contains("popularity lists"));
         let mut nothing = material();
         nothing.benign.clear();
-        assert!(matches!(evaluate(&nothing, &Model::shipped()), Err(EvaluationError::NoBenign)));
+        assert!(matches!(
+            evaluate(&nothing, &Model::shipped(), &|_| {}),
+            Err(EvaluationError::NoBenign)
+        ));
     }
 }
