@@ -48,6 +48,40 @@ pub enum Command {
     /// Work with scoring models.
     #[command(subcommand)]
     Model(Model),
+    /// Judge scoring and prediction: what feeds knew before a day, against what came after it.
+    Evaluate(Evaluate),
+}
+
+/// What to judge, and by what.
+///
+/// Every option that takes a PATH takes a file or a folder of files, any number of times. A row is
+/// a name, or a name and the day it was first seen (or seconds since 1970), or also a class, with
+/// tabs between; in a popularity list the second field is a rank or tier. Files may be packed (xz,
+/// gzip, zstd, bzip2). `blp_20260720.txt.xz` is the list `blp` of that day.
+#[derive(Debug, Args)]
+pub struct Evaluate {
+    /// Feeds: rows before the cut are evidence, rows from the cut on are malicious truth. A file
+    /// without dates is used where its name has a day before the cut.
+    #[arg(long, required = true, num_args = 1.., value_name = "PATH")]
+    pub feeds: Vec<PathBuf>,
+    /// More malicious truth, which is never evidence; rows dated before the cut are left out.
+    #[arg(long, num_args = 1.., value_name = "PATH")]
+    pub truth: Vec<PathBuf>,
+    /// Names that people use, each file a list of its own in the report.
+    #[arg(long, required = true, num_args = 1.., value_name = "PATH")]
+    pub benign: Vec<PathBuf>,
+    /// Popularity lists; of each, the newest of a day before the cut is evidence.
+    #[arg(long, num_args = 1.., value_name = "PATH")]
+    pub popularity: Vec<PathBuf>,
+    /// The day from which on nothing is evidence, such as 2026-07-01.
+    #[arg(long, value_name = "DAY")]
+    pub cut: String,
+    /// The scoring model; the shipped one where absent.
+    #[arg(long, value_name = "MODEL.json")]
+    pub model: Option<PathBuf>,
+    /// Write the whole report as JSON as well.
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
 }
 
 /// What to check.

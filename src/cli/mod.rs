@@ -5,6 +5,7 @@
 
 pub mod args;
 mod check;
+mod evaluate;
 mod export;
 mod logging;
 mod model;
@@ -57,6 +58,7 @@ pub fn main() -> ExitCode {
 fn run(arguments: &Arguments) -> Result<(), Failure> {
     match &arguments.command {
         Command::Model(command) => model::run(command),
+        Command::Evaluate(evaluation) => evaluate::run(arguments, evaluation),
         Command::Check(check) => check::run(arguments, check),
         Command::Serve => serve::run(arguments),
         Command::Why(why) => questions::why(arguments, why),

@@ -35,6 +35,11 @@ impl SharedHosts {
         Self { names }
     }
 
+    /// All of them, in canonical order.
+    pub fn names(&self) -> &[Name] {
+        &self.names
+    }
+
     /// Whether the name is itself shared: the apex of a platform, or a host that all use.
     pub fn is_apex(&self, name: NameRef<'_>) -> bool {
         self.names.binary_search_by(|held| held.as_ref().cmp(&name)).is_ok()

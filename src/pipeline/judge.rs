@@ -50,6 +50,10 @@ struct Group {
     names: Vec<u8>,
     listings: Vec<Listing>,
     members: Vec<Member>,
+    /// Members with listings, counted once all have come.
+    listed: usize,
+    /// Below the domain lies a public suffix, so that some of the members are other people's.
+    over_platform: bool,
 }
 
 impl Court<'_> {
@@ -82,8 +86,15 @@ impl Court<'_> {
         bench.finish()
     }
 
-    /// The facts about one name with these listings.
-    pub fn facts(&self, standing: &Standing<'_>, name: NameRef<'_>, facts: &mut Facts) {
+    /// The facts about one name but for its listings; `siblings` is how many other names of its
+    /// registrable domain are listed.
+    pub fn facts(
+        &self,
+        standing: &Standing<'_>,
+        name: NameRef<'_>,
+        siblings: usize,
+        facts: &mut Facts,
+    ) {
         facts.kind = Kind::Domain;
         facts.rank30 = standing.rank;
         facts.special = standing.special;
@@ -93,6 +104,7 @@ impl Court<'_> {
         facts.multi_tenant = standing.platform;
         facts.below_registrable = name != standing.registrable;
         facts.no_popularity_list = self.standings.popularity.lists == 0;
+        facts.prediction = self.standings.predict(standing, siblings);
     }
 }
 
@@ -134,6 +146,10 @@ impl Group {
         NameRef::from_key(&self.names[member.name.clone()])
     }
 
+    fn registrable(&self) -> NameRef<'_> {
+        NameRef::from_key(&self.registrable)
+    }
+
     /// The position of `www.` of the registrable domain among the members.
     fn www(&self) -> Option<usize> {
         self.members.iter().position(|m| {
@@ -169,6 +185,8 @@ impl<'c> Bench<'c> {
             return;
         }
         fold_www(group);
+        group.over_platform = self.is_over_platform(group);
+        group.listed = group.members.iter().filter(|m| !m.listings.is_empty()).count();
         self.decided.clear();
         for at in 0..group.members.len() {
             if let Some(verdict) = self.decide(group, at) {
@@ -199,9 +217,22 @@ impl<'c> Bench<'c> {
         let name = group.name(member);
         let standing = court.standings.of(name);
         self.facts.reset(Kind::Domain);
-        court.facts(&standing, name, &mut self.facts);
+        let listed = group.listed - usize::from(!member.listings.is_empty());
+        court.facts(&standing, name, listed, &mut self.facts);
+        self.facts.multi_tenant_apex |= group.over_platform && name == group.registrable();
         self.facts.listings.extend_from_slice(&group.listings[member.listings.clone()]);
         Some(court.verdict(&self.facts, member.previous))
+    }
+
+    /// Whether a member has another registrable domain than the group, as `x.up.railway.app` has
+    /// below `railway.app`. Only names two labels further down can.
+    fn is_over_platform(&self, group: &Group) -> bool {
+        let labels = group.registrable().label_count();
+        group.members.iter().any(|member| {
+            let name = group.name(member);
+            name.label_count() >= labels + 2
+                && self.court.standings.suffixes.registrable(name) != group.registrable()
+        })
     }
 
     /// Blocks the registrable domain where most of its hosts are blocked.
@@ -217,6 +248,7 @@ impl<'c> Bench<'c> {
         let standing = self.court.standings.of(registrable);
         let shielded = standing.public_suffix
             || standing.platform
+            || group.over_platform
             || standing.tenant
             || standing.special
             || standing.critical;

@@ -6,6 +6,7 @@
 //! milliseconds. [`Pipeline::rebuild`] judges all evidence anew. Both are pure: the same inputs and
 //! the same `now` give the same zones.
 
+mod appraise;
 mod asn;
 mod case;
 mod generate;
@@ -20,6 +21,7 @@ mod why_network;
 
 use std::sync::Arc;
 
+pub use appraise::{Appraisal, Appraiser};
 pub use case::{Case, Judgement};
 pub use generate::{Generated, Held, Origin};
 pub use networks::{Hosted, Hosting, Neighbourhood, NetworkVerdicts};

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::networks::Neighbourhood;
 use crate::evidence::{Popularity, PublicSuffixes, SharedHosts, SpecialUse};
 use crate::model::{Name, NameRef};
+use crate::predict::{Predictor, Site};
 
 /// The tables that guards look into. Cheap to clone.
 #[derive(Clone)]
@@ -21,6 +22,8 @@ pub struct Standings {
     pub critical: Arc<[Name]>,
     /// Who announces which addresses, and how bad the company is there.
     pub neighbourhood: Arc<Neighbourhood>,
+    /// What names and their neighbourhood predict, if a model was trained.
+    pub predictor: Option<Arc<Predictor>>,
 }
 
 impl Default for Standings {
@@ -32,6 +35,7 @@ impl Default for Standings {
             special_use: Arc::default(),
             critical: [].into(),
             neighbourhood: Arc::default(),
+            predictor: None,
         }
     }
 }
@@ -53,6 +57,8 @@ pub struct Standing<'n> {
     pub platform: bool,
     /// It is a tenant of a platform.
     pub tenant: bool,
+    /// Where it stands for a prediction; none where it belongs to nobody in particular.
+    pub site: Option<Site<'n>>,
 }
 
 impl Standings {
@@ -60,7 +66,9 @@ impl Standings {
     pub fn of<'n>(&self, name: NameRef<'n>) -> Standing<'n> {
         let registration = self.suffixes.registration(name);
         let registrable = registration.registrable.unwrap_or(name);
-        let tenant_of_list = self.shared_hosts.platform_of(name).is_some();
+        let listed_platform = self.shared_hosts.platform_of(name);
+        let tenant_of_list = listed_platform.is_some();
+        let platform = self.shared_hosts.is_apex(name);
         let rank = match tenant_of_list {
             true => None,
             false => self.popularity.rank(registrable),
@@ -71,9 +79,20 @@ impl Standings {
             special: self.special_use.is_name(name),
             public_suffix: registration.registrable.is_none(),
             critical: self.is_critical(name),
-            platform: self.shared_hosts.is_apex(name),
+            platform,
             tenant: tenant_of_list || registration.private && registration.registrable.is_some(),
+            site: match platform {
+                true => None,
+                false => Site::between(name, listed_platform, &registration),
+            },
         }
+    }
+
+    /// What is predicted of a name that stands there, in mban, given how many other names of its
+    /// registrable domain are listed. None without a model, or where it knows nothing.
+    pub fn predict(&self, standing: &Standing<'_>, siblings: usize) -> Option<i32> {
+        let predictor = self.predictor.as_ref()?;
+        predictor.predict(standing.site.as_ref()?, siblings).map(|found| found.mban)
     }
 
     /// Whether a rule for the name and all below it would touch a name that must resolve.

@@ -4,7 +4,6 @@
 use std::net::IpAddr;
 
 use super::Published;
-use super::judge::Court;
 use super::report::{
     Contribution, EntrySays, GuardSays, Match, Mban, Outcome, ScoreSays, SourceSays, StandingSays,
     Why,
@@ -179,7 +178,8 @@ impl Published {
         }
     }
 
-    /// The closest name at or above this one that scored sources name or that had a decision.
+    /// The closest name at or above this one that scored sources name or that had a decision;
+    /// else the name itself where a malicious one is predicted.
     fn scored_name(&self, name: NameRef<'_>) -> Option<Name> {
         let scored = Scored::of(&self.sources, &self.model);
         let registrable = self.standings.suffixes.registrable(name);
@@ -197,27 +197,16 @@ impl Published {
                 Some(www) if www.as_ref() == n => registrable.to_owned(),
                 _ => n.to_owned(),
             })
+            .or_else(|| {
+                // What nobody names has a score only where something is predicted of it.
+                let predicted = self.standings.predict(&self.standings.of(name), 0);
+                predicted.is_some_and(|mban| mban > 0).then(|| name.to_owned())
+            })
     }
 
     fn score_of(&self, name: NameRef<'_>, now: Timestamp) -> (ScoreSays, Explanation) {
-        let scored = Scored::of(&self.sources, &self.model);
-        let court = Court {
-            model: &self.model,
-            standings: &self.standings,
-            scored: &scored,
-            previous: &self.verdicts,
-            now,
-        };
-        let standing = self.standings.of(name);
         let mut facts = Facts::new(Kind::Domain);
-        court.facts(&standing, name, &mut facts);
-        let www = (name == standing.registrable).then(|| name.to_owned().child(b"www").ok());
-        for name in [Some(name), www.flatten().as_ref().map(Name::as_ref)].into_iter().flatten() {
-            for (at, source) in scored.sources.iter().enumerate() {
-                let claim = source.claims.name(name);
-                facts.listings.extend(claim.and_then(|claim| scored.listing(at, claim, now)));
-            }
-        }
+        self.appraiser(now).facts(name, &mut facts);
         let before = self.verdicts.of(name);
         let previous = before.map_or_else(Previous::default, |v: Verdict| v.as_previous(now));
         let explained = scoring::explain(&self.model, &facts, &previous);
@@ -244,7 +233,10 @@ impl Published {
                     raw: Mban(c.raw_mban.into()),
                     independence_ppm: c.independence_ppm,
                     age_h: c.age_h,
-                    text: c.text.clone(),
+                    text: match c.id.as_str() {
+                        "prediction" => self.prediction_text(name, now).unwrap_or(c.text.clone()),
+                        _ => c.text.clone(),
+                    },
                 })
                 .collect(),
             guards: e.guards.iter().map(|guard| guard_says(guard)).collect(),
@@ -253,6 +245,17 @@ impl Published {
             model: e.model_id.clone(),
             valid_until: now.plus_seconds(e.valid_for_seconds).0,
         }
+    }
+
+    /// What weighed most in the prediction, each with what it adds to the sum of weights.
+    fn prediction_text(&self, name: NameRef<'_>, now: Timestamp) -> Option<String> {
+        let standing = self.standings.of(name);
+        let predictor = self.standings.predictor.as_ref()?;
+        let siblings = self.appraiser(now).siblings(name, standing.registrable);
+        let reasons = predictor.reasons(standing.site.as_ref()?, siblings);
+        let reasons = reasons.iter().map(|(r, mban)| format!("{r} {}", Mban(i64::from(*mban))));
+        let reasons: Vec<String> = reasons.collect();
+        Some(format!("the name and its neighbourhood: {}", reasons.join(", ")))
     }
 
     fn standing_says(&self, standing: &Standing<'_>) -> StandingSays {

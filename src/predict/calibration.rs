@@ -11,6 +11,9 @@ const POINTS_MAX: usize = 64;
 /// of three; Hanley and Lippman-Hand 1983).
 const UNSEEN: f64 = 3.0;
 
+/// Less than odds of two to one is within the error of what a few thousand names show.
+const MBAN_MIN: i32 = 301;
+
 /// From the centre of the last step to its end the curve rises by this, in mban: nothing tells the
 /// names there apart but their order, which is kept.
 const ORDER_MBAN: i32 = 50;
@@ -120,8 +123,14 @@ impl Curve {
         Self(points)
     }
 
-    /// What a sum of weights is worth, in mban. Nothing is known by a curve without points.
+    /// What a sum of weights is worth, in mban: nothing where that is within the error of the
+    /// curve, or where the curve has no points.
     pub fn at(&self, margin: i32) -> i32 {
+        let mban = self.between(margin);
+        if mban.abs() < MBAN_MIN { 0 } else { mban }
+    }
+
+    fn between(&self, margin: i32) -> i32 {
         let next = self.0.partition_point(|(at, _)| *at <= margin);
         match (next.checked_sub(1).map(|before| self.0[before]), self.0.get(next).copied()) {
             (Some((from, low)), Some((to, high))) => {
@@ -148,7 +157,11 @@ mod tests {
     fn a_group_is_worth_the_ratio_of_its_shares() {
         let curve = Curve::fit(vec![sample(10, 0.5, 0.05), sample(0, 0.05, 0.5)], FINE);
         assert_eq!(curve.0, [(0, -1000), (10, 1000)]);
-        assert_eq!([-5, 0, 5, 10, 99].map(|m| curve.at(m)), [-1000, -1000, 0, 1000, 1000]);
+        assert_eq!(
+            [-5, 0, 2, 5, 6, 10, 99].map(|m| curve.between(m)),
+            [-1000, -1000, -600, 0, 200, 1000, 1000]
+        );
+        assert_eq!([2, 5, 6, 8].map(|m| curve.at(m)), [-600, 0, 0, 600]);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Whose a name is: a registration of its own, or a tenant's place on a platform.
 
-use crate::evidence::{PublicSuffixes, SharedHosts};
+use crate::evidence::{PublicSuffixes, Registration, SharedHosts};
 use crate::model::NameRef;
 
 /// Where a name stands.
@@ -26,12 +26,21 @@ impl<'n> Site<'n> {
         if shared_hosts.is_apex(name) {
             return None;
         }
-        if let Some(platform) = shared_hosts.platform_of(name) {
+        Self::between(name, shared_hosts.platform_of(name), &suffixes.registration(name))
+    }
+
+    /// The same where the platform above the name and its registration are known. The name is not
+    /// itself a platform.
+    pub fn between(
+        name: NameRef<'n>,
+        platform: Option<NameRef<'_>>,
+        registration: &Registration<'n>,
+    ) -> Option<Self> {
+        if let Some(platform) = platform {
             let labels = platform.label_count();
             let (holding, suffix) = (name.top(labels + 1), name.top(labels));
             return Some(Self { holding, suffix, tenant: true });
         }
-        let registration = suffixes.registration(name);
         let holding = registration.registrable?;
         Some(Self { holding, suffix: registration.suffix, tenant: registration.private })
     }
