@@ -81,4 +81,6 @@ pub trait Answers: Send + Sync + 'static {
     fn flush(&self, name: &str, below: bool) -> Result<(), Diagnostic>;
     /// Makes a source due at once; all of them where none is named.
     async fn refresh(&self, source: Option<String>) -> Result<usize, Diagnostic>;
+    /// Puts in force what the contract of a source puts aside.
+    async fn accept(&self, source: String) -> Result<usize, Diagnostic>;
 }

@@ -29,6 +29,7 @@ pub fn local(answers: Arc<dyn Answers>) -> Router {
         .route("/v1/asn", get(asn))
         .route("/v1/reload", post(reload))
         .route("/v1/refresh", post(refresh))
+        .route("/v1/feeds/accept", post(accept))
         .route("/v1/flush", post(flush))
         .layer(axum::extract::DefaultBodyLimit::max(BODY_OCTETS_MAX))
         .with_state(answers)
@@ -101,6 +102,18 @@ struct Flush {
 async fn flush(State(answers): Daemon, Query(flush): Query<Flush>) -> Response {
     match answers.flush(&flush.name, flush.below) {
         Ok(()) => Json(serde_json::json!({ "flushed": flush.name })).into_response(),
+        Err(finding) => refusal(finding),
+    }
+}
+
+#[derive(Deserialize)]
+struct Accept {
+    source: String,
+}
+
+async fn accept(State(answers): Daemon, Query(question): Query<Accept>) -> Response {
+    match answers.accept(question.source).await {
+        Ok(held) => Json(serde_json::json!({ "held": held })).into_response(),
         Err(finding) => refusal(finding),
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! STATE/archive/SOURCE.claims     claims ([`crate::evidence::claims`] says how they lie)
+//! STATE/archive/SOURCE.held       claims that its contract puts aside for now
 //! STATE/archive/SOURCE.receipt    where they came from and when (JSON)
 //! STATE/archive/SOURCE.DAY.ranks  a popularity list of one day since 1970, thirty at most
 //! STATE/archive/SOURCE.routes     announced prefixes with their AS ([`crate::bgp`])
@@ -105,9 +106,24 @@ impl Archive {
             .map_err(|error| ArchiveError::Io { path, error })
     }
 
+    /// Keeps what is put aside of a source.
+    pub fn store_held(&self, source: &SourceId, claims: &Claims) -> Result<(), ArchiveError> {
+        let path = self.path(source, "held");
+        disk::replace(&path, |out| claims.write_octets(out))
+            .map_err(|error| ArchiveError::Io { path, error })
+    }
+
+    /// What is put aside of a source, mapped; none where nothing ever was.
+    pub fn held(&self, source: &SourceId) -> Result<Option<Claims>, ArchiveError> {
+        self.read_claims(self.path(source, "held"))
+    }
+
     /// A source's claims, mapped; none where there are none yet.
     pub fn claims(&self, source: &SourceId) -> Result<Option<Claims>, ArchiveError> {
-        let path = self.path(source, "claims");
+        self.read_claims(self.path(source, "claims"))
+    }
+
+    fn read_claims(&self, path: PathBuf) -> Result<Option<Claims>, ArchiveError> {
         match self.map(&path)? {
             None => Ok(None),
             Some(octets) => match Claims::from_octets(octets) {

@@ -25,6 +25,16 @@ pub struct Receipt {
     pub samples: Vec<Reject>,
     /// Sizes of the last accepted copies, the newest last, fourteen at most (SCORING 4.4).
     pub sizes: Vec<usize>,
+    /// How many entries came new with each of them (SCORING 4.4).
+    pub additions: Vec<usize>,
+    /// Until when what is put aside weighs nothing, in seconds since 1970.
+    pub held_until: Option<u32>,
+    /// How many entries are put aside.
+    pub held: usize,
+    /// Since when removals wait for a second fetch to agree, in seconds since 1970.
+    pub shrunk_since: Option<u32>,
+    /// What the last snapshot broke of its contract, the newest last.
+    pub breaches: Vec<Attempt>,
     /// The last attempt that failed, if it was later than the last success.
     pub failure: Option<Attempt>,
     /// Attempts that failed in a row.
@@ -55,6 +65,13 @@ pub struct Attempt {
 const SIZES_MAX: usize = 14;
 
 impl Receipt {
+    /// Notes how many entries came new with an accepted copy.
+    pub fn note_additions(&mut self, entries: usize) {
+        self.additions.push(entries);
+        let surplus = self.additions.len().saturating_sub(SIZES_MAX);
+        self.additions.drain(..surplus);
+    }
+
     /// Notes the size of an accepted copy.
     pub fn note_size(&mut self, entries: usize) {
         self.sizes.push(entries);

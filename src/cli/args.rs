@@ -106,9 +106,23 @@ pub struct Why {
 
 /// Which sources.
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub struct Feeds {
     /// Show this source alone, with all its samples.
     pub source: Option<String>,
+    /// What to do with a source.
+    #[command(subcommand)]
+    pub command: Option<FeedsCommand>,
+}
+
+/// What to do with a source.
+#[derive(Debug, Subcommand)]
+pub enum FeedsCommand {
+    /// Put in force what the contract of a source puts aside, and take its next copy as it is.
+    Accept {
+        /// The source.
+        source: String,
+    },
 }
 
 /// Which AS.

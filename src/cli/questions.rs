@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::args::{Arguments, Asn, Feeds, Flush, Refresh, Why};
+use super::args::{Arguments, Asn, Feeds, FeedsCommand, Flush, Refresh, Why};
 use super::{Failure, configuration, print, print_json, render};
 use crate::api::client::escaped;
 use crate::api::{AsnQuestion, AsnRankQuestion, Client, ClientError, Reloaded, WhyQuestion};
@@ -51,6 +51,13 @@ fn ask_status(arguments: &Arguments) -> Result<report::Status, Failure> {
 
 /// The sources.
 pub fn feeds(arguments: &Arguments, feeds: &Feeds) -> Result<(), Failure> {
+    if let Some(FeedsCommand::Accept { source }) = &feeds.command {
+        let path = format!("/v1/feeds/accept?source={}", escaped(source));
+        let answer: serde_json::Value = command(arguments, &path)?;
+        return show(arguments, &answer, |answer| {
+            format!("{} entries that were put aside come into force", answer["held"])
+        });
+    }
     let now = SystemClock.now();
     let mut answer: Vec<report::FeedSays> =
         ask(arguments, "/v1/feeds", |offline| Ok(offline.feeds(now)))?;

@@ -134,6 +134,10 @@ impl Answers for Voice {
     async fn refresh(&self, source: Option<String>) -> Result<usize, Diagnostic> {
         self.book.poke(source.as_deref())
     }
+
+    async fn accept(&self, source: String) -> Result<usize, Diagnostic> {
+        self.book.accept(&source)
+    }
 }
 
 /// The worst AS.

@@ -35,6 +35,8 @@ pub struct State {
     pub attempts: Attempts,
     /// Makes it due at once.
     pub poke: Arc<Notify>,
+    /// Puts in force what its contract puts aside.
+    pub accept: Arc<Notify>,
 }
 
 impl Book {
@@ -54,7 +56,7 @@ impl Book {
             });
             let receipt = receipt.unwrap_or_default();
             let attempts = attempts_of(&receipt);
-            states.insert(source.id.clone(), State { receipt, attempts, poke: Arc::default() });
+            states.insert(source.id.clone(), State { receipt, attempts, ..State::default() });
         }
         (Self { sources, states: Mutex::new(states), licence, archive, hash_seed }, findings)
     }
@@ -151,6 +153,25 @@ impl Book {
         Ok(due.len())
     }
 
+    /// Puts in force what the contract of a source puts aside, and takes its next copy as it is.
+    /// How many entries are put aside.
+    pub fn accept(&self, id: &str) -> Result<usize, Diagnostic> {
+        let Some(source) = self.in_use().find(|source| source.id.as_str() == id) else {
+            let known = self.sources.iter().map(|source| source.id.as_str());
+            let finding = Diagnostic::error(format!("no source `{id}` is in use"));
+            return Err(match crate::diagnostic::nearest(id, known) {
+                Some(near) => finding.hint(format!("did you mean `{near}`?")),
+                None => finding.hint("`sekisho feeds` lists them"),
+            });
+        };
+        if source.role != Role::Claims {
+            return Err(Diagnostic::error(format!("nothing of `{id}` is ever put aside")));
+        }
+        let state = self.state(&source.id);
+        state.accept.notify_one();
+        Ok(state.receipt.held)
+    }
+
     /// Every source and its state.
     pub fn says(&self, now: Timestamp) -> Vec<FeedSays> {
         self.sources.iter().map(|source| self.source_says(source, now)).collect()
@@ -164,6 +185,7 @@ impl Book {
             (Some(_), ..) => "off",
             (None, None, _) => "empty",
             (None, Some(_), Some(_)) => "stale",
+            (None, Some(_), None) if receipt.held > 0 || receipt.shrunk_since.is_some() => "held",
             (None, Some(_), None) => "ok",
         };
         FeedSays {
@@ -185,6 +207,9 @@ impl Book {
             accepted_at: receipt.accepted_at,
             confirmed_at: receipt.confirmed_at,
             due_at: off.is_none().then(|| self.due(source, now).0),
+            held: receipt.held,
+            held_until: receipt.held_until,
+            breaches: receipt.breaches.into_iter().map(|b| (b.at, b.error)).collect(),
             error: receipt.failure.map(|failure| (failure.at, failure.error)),
             off_because: off.map(|off| off.to_string()),
         }
@@ -195,7 +220,7 @@ impl Book {
         let mut counts = SourceCounts::default();
         for feed in self.says(Timestamp(0)) {
             match feed.state.as_str() {
-                "ok" => counts.ok += 1,
+                "ok" | "held" => counts.ok += 1,
                 "stale" => counts.stale += 1,
                 "empty" => counts.empty += 1,
                 _ => counts.off += 1,

@@ -170,6 +170,7 @@ pub async fn serve(
         not_running.push("encrypted DNS: `[resolver.encrypted]` has no addresses".to_owned());
     }
     open_garden(&config, &readers, &clock, state.seed, &stop, &mut not_running).await?;
+    feeds.look_at(readers.clone());
     feeds.run(&stop);
 
     let (says, policy) =

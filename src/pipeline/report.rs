@@ -423,7 +423,8 @@ pub struct PolicySays {
 pub struct FeedSays {
     /// Its name.
     pub id: String,
-    /// `ok`, `stale`, `empty` or `off`.
+    /// `ok`, `held` (its contract puts entries aside or keeps removed ones), `stale`, `empty` or
+    /// `off`.
     pub state: String,
     /// `scored`, `operator`, or the policy category that it fills.
     pub trust: String,
@@ -441,6 +442,12 @@ pub struct FeedSays {
     pub confirmed_at: Option<u32>,
     /// When it is due again, in seconds since 1970.
     pub due_at: Option<u32>,
+    /// Entries that its contract puts aside: they weigh nothing.
+    pub held: usize,
+    /// Until when, in seconds since 1970.
+    pub held_until: Option<u32>,
+    /// What it broke of its contract lately, and when.
+    pub breaches: Vec<(u32, String)>,
     /// The last error, where the last attempt failed, and when.
     pub error: Option<(u32, String)>,
     /// Why it is off, where it is.

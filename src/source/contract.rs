@@ -1,9 +1,10 @@
 //! Whether a fetched snapshot may replace the last good one (SCORING section 4.4).
 //!
 //! A feed that stops looking like itself is refused whole: its last good claims stay and age. The
-//! rules here, R1 and R2, need only counts and refuse; R3 to R8 look at single entries and hold
-//! removals back or put additions aside, which is another kind of judgement beside
-//! [`Violation`] and takes the entries as an argument.
+//! rules here, R1 and R2, need only counts and refuse; those of [`entries`] look at single entries
+//! and hold removals back or put additions aside.
+
+pub mod entries;
 
 use super::feed::Report;
 
@@ -54,6 +55,7 @@ impl Violation {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct History {
     sizes: Vec<u64>,
+    additions: Vec<u64>,
 }
 
 impl History {
@@ -61,7 +63,25 @@ impl History {
     pub fn of(sizes: impl IntoIterator<Item = u64>) -> Self {
         let mut sizes: Vec<u64> = sizes.into_iter().collect();
         sizes.drain(..sizes.len().saturating_sub(SNAPSHOTS_REMEMBERED));
-        Self { sizes }
+        Self { sizes, additions: Vec::new() }
+    }
+
+    /// The same with how many entries came new with each snapshot, oldest first.
+    pub fn with_additions(self, additions: impl IntoIterator<Item = u64>) -> Self {
+        let mut additions: Vec<u64> = additions.into_iter().collect();
+        additions.drain(..additions.len().saturating_sub(SNAPSHOTS_REMEMBERED));
+        Self { additions, ..self }
+    }
+
+    /// Whether enough snapshots were accepted for the rules that look at entries.
+    pub fn is_long(&self) -> bool {
+        self.sizes.len() >= SNAPSHOTS_FOR_MEDIAN
+    }
+
+    /// The median of the additions, and the median of how far they lie from it.
+    fn usual_additions(&self) -> (u64, u64) {
+        let usual = median(self.additions.clone());
+        (usual, median(self.additions.iter().map(|count| count.abs_diff(usual)).collect()))
     }
 
     /// The sizes, oldest first.
@@ -72,6 +92,7 @@ impl History {
     /// The same with one more accepted snapshot.
     pub fn accept(&self, entries: u64) -> Self {
         Self::of(self.sizes.iter().copied().chain([entries]))
+            .with_additions(self.additions.iter().copied())
     }
 
     /// Twice the usual size, which is a whole number even where the median of an even count is
@@ -86,6 +107,12 @@ impl History {
         let lower = if sorted.len().is_multiple_of(2) { middle - 1 } else { middle };
         Some(sorted[lower].saturating_add(sorted[middle]))
     }
+}
+
+/// The lower of the two middle ones where their count is even; 0 of none.
+fn median(mut counts: Vec<u64>) -> u64 {
+    counts.sort_unstable();
+    counts.get(counts.len().saturating_sub(1) / 2).copied().unwrap_or(0)
 }
 
 /// Judges a snapshot by what reading it found.

@@ -50,6 +50,8 @@ pub struct Metrics {
     feed_rejects: Family<FeedLabel, Gauge>,
     feed_refreshed: Family<FeedLabel, Gauge>,
     feed_failures: Family<FeedLabel, Counter>,
+    feed_held: Family<FeedLabel, Gauge>,
+    feed_breaches: Family<[(&'static str, Arc<str>); 2], Counter>,
     rebuild_duration: Histogram,
     snapshot_rules: Gauge,
     snapshot_swapped: Gauge,
@@ -99,6 +101,8 @@ impl Metrics {
             feed_rejects: Family::default(),
             feed_refreshed: Family::default(),
             feed_failures: Family::default(),
+            feed_held: Family::default(),
+            feed_breaches: Family::default(),
             rebuild_duration: Histogram::new(REBUILD_BUCKETS),
             snapshot_rules: Gauge::default(),
             snapshot_swapped: Gauge::default(),
@@ -163,6 +167,10 @@ impl Metrics {
         r.register_with_unit("feed_refreshed_timestamp", help, Unit::Seconds, refreshed);
         let help = "Refreshes of a feed that failed or were refused";
         r.register("feed_failures", help, self.feed_failures.clone());
+        let help = "Entries of a feed that its contract puts aside";
+        r.register("feed_held", help, self.feed_held.clone());
+        let help = "Breaches of a feed's contract by rule";
+        r.register("feed_breaches", help, self.feed_breaches.clone());
     }
 
     /// A place to count for one thread that answers queries.
@@ -205,6 +213,17 @@ impl Metrics {
         self.feed_failures.get_or_create(&feed_label(feed)).inc();
     }
 
+    /// So many entries of a feed are put aside.
+    pub fn feed_held(&self, feed: &SourceId, entries: usize) {
+        self.feed_held.get_or_create(&feed_label(feed)).set(gauge(entries));
+    }
+
+    /// A snapshot broke a rule of the feed's contract.
+    pub fn feed_breach(&self, feed: &SourceId, rule: &'static str) {
+        let label = [("feed", feed.0.clone()), ("rule", rule.into())];
+        self.feed_breaches.get_or_create(&label).inc();
+    }
+
     /// A feed is no longer configured.
     pub fn feed_removed(&self, feed: &SourceId) {
         let label = feed_label(feed);
@@ -212,6 +231,7 @@ impl Metrics {
         self.feed_rejects.remove(&label);
         self.feed_refreshed.remove(&label);
         self.feed_failures.remove(&label);
+        self.feed_held.remove(&label);
     }
 
     /// A snapshot of so many rules came into force after so many seconds of work.
