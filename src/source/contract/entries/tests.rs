@@ -42,7 +42,7 @@ fn popularity() -> Popularity {
 fn published(other: &Claims) -> Arc<Published> {
     let text = [("p.toml".to_owned(), "version = 1".to_owned())];
     let mut read = |_: &str| Err(std::io::ErrorKind::NotFound.into());
-    let policy = policy::load(&text, &mut read, &policy::Suffixes::BuiltIn, NOW).0.unwrap();
+    let policy = policy::load(&text, &mut read, &PublicSuffixes::default(), NOW).0.unwrap();
     let mut pipeline = Pipeline::new(Model::shipped(), Arc::new(policy), Name::root(), 7);
     let source = |id: &str, claims: &Claims| Source {
         profile: Profile {
