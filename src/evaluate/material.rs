@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::evidence::{Claims, ClaimsBuilder, RankList};
 use crate::model::{Category, Claim, Indicator, Name, Scope, SourceId, Timestamp, Trust};
 use crate::names::{NameTable, NameTableBuilder};
-use crate::pipeline::{Profile, Source};
+use crate::pipeline::{Profile, Ranks, Source};
 use crate::scoring::{Model, Reference};
 use crate::zone::Mode;
 
@@ -327,6 +327,7 @@ fn feed(id: &str, rows: Rows, model: &Model, cut: Timestamp) -> Feed {
                 mode: Mode::Enforce,
                 weighs_as: weighs_as.into(),
                 reference: None,
+                ranks: Ranks::default(),
             },
             claims: builder.finish(None),
         },

@@ -158,7 +158,7 @@ mod tests {
     fn published(lists: &[(&str, &[&str])]) -> Arc<Published> {
         let text = [("p.toml".to_owned(), "version = 1".to_owned())];
         let mut read = |_: &str| Err(std::io::ErrorKind::NotFound.into());
-        let policy = policy::load(&text, &mut read, &policy::Suffixes::BuiltIn, NOW).0.unwrap();
+        let policy = policy::load(&text, &mut read, &PublicSuffixes::default(), NOW).0.unwrap();
         let mut pipeline = Pipeline::new(Model::shipped(), Arc::new(policy), Name::root(), 7);
         let source = |(id, names): &(&str, &[&str])| Source {
             profile: Profile {
@@ -167,6 +167,7 @@ mod tests {
                 mode: Mode::Enforce,
                 weighs_as: (*id).into(),
                 reference: None,
+                ranks: crate::pipeline::Ranks::default(),
             },
             claims: claims(names),
         };

@@ -210,7 +210,12 @@ impl Published {
         let before = self.verdicts.of(name);
         let previous = before.map_or_else(Previous::default, |v: Verdict| v.as_previous(now));
         let explained = scoring::explain(&self.model, &facts, &previous);
-        (self.score_says(&name.to_string(), &explained, now), explained)
+        let mut says = self.score_says(&name.to_string(), &explained, now);
+        let predicted = says.contributions.iter_mut().find(|c| c.id == "prediction");
+        if let (Some(says), Some(text)) = (predicted, self.prediction_text(name, now)) {
+            says.text = text;
+        }
+        (says, explained)
     }
 
     pub(super) fn score_says(&self, scored: &str, e: &Explanation, now: Timestamp) -> ScoreSays {
@@ -233,10 +238,7 @@ impl Published {
                     raw: Mban(c.raw_mban.into()),
                     independence_ppm: c.independence_ppm,
                     age_h: c.age_h,
-                    text: match c.id.as_str() {
-                        "prediction" => self.prediction_text(name, now).unwrap_or(c.text.clone()),
-                        _ => c.text.clone(),
-                    },
+                    text: c.text.clone(),
                 })
                 .collect(),
             guards: e.guards.iter().map(|guard| guard_says(guard)).collect(),

@@ -356,7 +356,12 @@ impl<'p> Vouchers<'p> {
 
     /// Claims are asked in order; every walk keeps step, so all are asked.
     fn vouch(&mut self, claimed: Claimed<'_>) -> bool {
-        self.0.iter_mut().fold(false, |found, members| members.has(claimed) || found)
+        // Every cursor goes along, also once one has it.
+        let mut found = false;
+        for members in &mut self.0 {
+            found |= members.has(claimed);
+        }
+        found
     }
 }
 

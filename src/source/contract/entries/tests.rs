@@ -51,6 +51,7 @@ fn published(other: &Claims) -> Arc<Published> {
             mode: Mode::Enforce,
             weighs_as: id.into(),
             reference: None,
+            ranks: crate::pipeline::Ranks::default(),
         },
         claims: claims.clone(),
     };
