@@ -56,7 +56,7 @@ fn address_lists_become_ranks_rules_and_reasons_that_outlive_the_daemon() {
     assert_eq!(circl["systems"].as_array().unwrap().len(), 2, "{circl}");
 
     let says = instance.json(&["asn", "AS4444"]);
-    assert_eq!(says["name"], "EXAMPLE-HOSTING");
+    assert_eq!(says["name"], "EXAMPLE-HOSTING, US");
     assert_eq!(says["families"][0]["listed"], 3);
     assert_eq!(says["families"][0]["sources"][0]["source"], "feodo");
     assert_eq!(says["families"][0]["worst_prefixes"][0][0], "9.9.0.0/16");
@@ -68,7 +68,7 @@ fn address_lists_become_ranks_rules_and_reasons_that_outlive_the_daemon() {
     assert!(zone.contains("16.0.0.8.8.rpz-ip") && !zone.contains("32.1.1.9.9"), "{zone}");
     let why = instance.json(&["why", "9.9.9.9"]);
     assert_eq!(why["outcome"]["zone"], "threat.rpz");
-    assert_eq!(why["standing"]["origins"][0], "AS4444 EXAMPLE-HOSTING");
+    assert_eq!(why["standing"]["origins"][0], "AS4444 EXAMPLE-HOSTING, US");
     let sum: i64 = why["score"]["contributions"]
         .as_array()
         .unwrap()
@@ -95,5 +95,5 @@ fn a_table_that_lost_most_of_its_routes_is_refused() {
     std::fs::write(instance.path("iptoasn.txt"), "9.9.0.0\t9.9.255.255\t1\tUS\tX\n").unwrap();
     instance.run(&["refresh", "iptoasn"]);
     instance.daemon().wait_for_line("less than half of the last good 3");
-    assert_eq!(instance.json(&["asn", "AS4444"])["name"], "EXAMPLE-HOSTING");
+    assert_eq!(instance.json(&["asn", "AS4444"])["name"], "EXAMPLE-HOSTING, US");
 }

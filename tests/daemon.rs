@@ -75,7 +75,7 @@ fn a_list_becomes_answers_and_a_zone_and_says_why() {
     assert_eq!(why["outcome"]["zone"], "lists.rpz");
     assert_eq!(why["sources"][0]["listed"], "evil-site.com");
     let feeds = instance.json(&["feeds", "mine"]);
-    assert_eq!((&feeds[0]["entries"], &feeds[0]["rejects"]), (&4.into(), &1.into()));
+    assert_eq!((&feeds[0]["entries"], &feeds[0]["rejects"]), (&3.into(), &1.into()));
     assert_eq!(feeds[0]["samples"][0][0], 4);
 
     instance.daemon().wait_for_line("exported zone=lists.rpz");

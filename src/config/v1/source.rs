@@ -340,7 +340,7 @@ mod tests {
             let on = sources.iter().filter(|s| s.off(licence).is_none());
             on.map(|s| s.id().as_str()).collect::<Vec<_>>().join(" ")
         };
-        let anyone = "majestic crux public_suffixes certpl phishing_database hagezi_tif spamhaus_drop spamhaus_asndrop ipsum3";
+        let anyone = "majestic crux public_suffixes certpl phishing_database hagezi_tif spamhaus_drop spamhaus_asndrop ipsum3 iptoasn";
         assert_eq!(ids(LicenceMode::Commercial), anyone);
         let more = "tranco openphish urlhaus threatfox feodo et_compromised";
         assert_eq!(ids(LicenceMode::Personal), format!("{anyone} {more}"));
@@ -406,7 +406,7 @@ mod tests {
                 "format = 'hosts'\ncsv = { subject = 1 }",
                 "error: unknown key `csv` in `[[source]]`\n  --> s.toml:5:1\n\
                  hint: known here are `id`, `url`, `format`, `member`, `trust`, `category`, \
-                 `interval`, `size_max`, `terms`, `mode`, `ref` and `weighs_as`",
+                 `interval`, `size_max`, `terms`, `mode`, `ref`, `ranks` and `weighs_as`",
             ),
             (
                 "format = 'hosts'\ntrust = 'category:'",
@@ -422,7 +422,7 @@ mod tests {
                 "format = 'hosts'\nterms = 'any'\ncontract_held = true",
                 "error: unknown key `contract_held` in `[[source]]`\n  --> s.toml:6:1\n\
                  hint: known here are `id`, `url`, `format`, `member`, `trust`, `category`, \
-                 `interval`, `size_max`, `terms`, `mode`, `ref` and `weighs_as`",
+                 `interval`, `size_max`, `terms`, `mode`, `ref`, `ranks` and `weighs_as`",
             ),
         ] {
             assert_eq!(read(&format!("{MINIMAL}{line}\n")).1, finding, "{line}");

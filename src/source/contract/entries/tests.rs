@@ -1,3 +1,5 @@
+//! Lists that change in each way of SCORING 4.4, and what a contract makes of them.
+
 use std::sync::Arc;
 
 use super::*;
