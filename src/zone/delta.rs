@@ -346,28 +346,4 @@ mod tests {
             prop_assert_eq!(first.is_empty(), a.same_rules(&b));
         }
     }
-
-    /// Not a test of speed, but the place to measure it: `--ignored --nocapture`.
-    #[test]
-    #[ignore = "measures"]
-    #[expect(clippy::disallowed_methods, clippy::print_stderr, reason = "measures")]
-    fn measure_deltas_of_two_million_rules() {
-        let version = |serial, skip: u64| {
-            let mut rules = Vec::new();
-            for index in (0..1_000_000u64).filter(|index| index % 1000 != skip) {
-                let label = index.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 24;
-                let name = format!("{label:x}.com");
-                rules.extend([false, true].map(|below| query(&name, below, Action::NxDomain)));
-            }
-            zone(serial, &rules)
-        };
-        let (old, new) = (version(1, 1), version(2, 2));
-        let start = std::time::Instant::now();
-        let delta = Delta::between(&old, &new);
-        let (rules, octets) = (delta.len(), delta.size_octets());
-        eprintln!("found {rules} rules, {octets} octets, in {:?}", start.elapsed());
-        let start = std::time::Instant::now();
-        delta.apply(&old, 7).unwrap();
-        eprintln!("applied in {:?}", start.elapsed());
-    }
 }

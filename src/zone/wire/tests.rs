@@ -337,29 +337,6 @@ fn any_rules() -> impl Strategy<Value = Vec<Rule>> {
     proptest::collection::vec(rule, 0..40)
 }
 
-/// Not a test of speed, but the place to measure it: `--ignored --nocapture`.
-#[test]
-#[ignore = "measures"]
-#[expect(clippy::disallowed_methods, clippy::print_stderr, reason = "measures")]
-fn measure_a_transfer_of_two_million_rules() {
-    let rules = (0..1_000_000u64).flat_map(|index| {
-        let label = index.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 24;
-        let name = name(&format!("{label:x}.{}", ["com", "net", "xyz"][index as usize % 3]));
-        Rule::domain(name.as_ref(), &Action::NxDomain, 60)
-    });
-    let zone = zone(5, rules);
-    for size in [4 << 10, 16 << 10, 64 << 10] {
-        let start = std::time::Instant::now();
-        let reader = full(&zone);
-        let messages = messages(TransferWriter::full(reader.request(), &zone).with_size(size, 100));
-        let octets: usize = messages.iter().map(Vec::len).sum();
-        eprintln!("{size}: {} messages, {octets} octets in {:?}", messages.len(), start.elapsed());
-        let start = std::time::Instant::now();
-        assert_same(&zone_of(feed(reader, &messages).unwrap()), &zone);
-        eprintln!("read in {:?}", start.elapsed());
-    }
-}
-
 proptest! {
     #[test]
     fn any_versions_transfer_in_messages_of_any_size(
