@@ -15,45 +15,10 @@ use hickory_net::xfer::{DnsExchange, DnsHandle as _, FirstAnswer as _};
 use hickory_proto::op::{DnsRequest, DnsRequestOptions, Edns, Message, MessageType, OpCode, Query};
 use hickory_proto::rr::{Name, RecordType};
 use rustix::process::Signal;
-use rustls_pki_types::pem::PemObject as _;
-use support::instance::Instance;
-use support::{free_port, peer};
+use support::encrypted::{Fronts, NAME, renew_certificate};
+use support::peer;
 
 const BLOCKED: &str = "blocked.sekisho.test";
-
-/// An instance with all transports, and where they are.
-struct Fronts {
-    instance: Instance,
-    tls: u16,
-    https: u16,
-    quic: u16,
-    http3: u16,
-}
-
-fn certificate(instance: &Instance) -> String {
-    let made = rcgen::generate_simple_self_signed(["dns.sekisho.test".to_owned()]).unwrap();
-    instance.write("key.pem", &made.signing_key.serialize_pem());
-    instance.write("chain.pem", &made.cert.pem());
-    made.cert.pem()
-}
-
-fn fronts(configuration: &str) -> Fronts {
-    let [tls, https, quic, http3] = [(); 4].map(|()| free_port());
-    let probe = Instance::new("");
-    let (chain, key) = (probe.path("chain.pem"), probe.path("key.pem"));
-    let text = format!(
-        "[resolver.encrypted]\ntls = '127.0.0.1:{tls}'\nhttps = '127.0.0.1:{https}'\n\
-         quic = '127.0.0.1:{quic}'\nhttp3 = '127.0.0.1:{http3}'\nname = 'dns.sekisho.test'\n\
-         certificate = '{}'\nkey = '{}'\n{configuration}",
-        chain.display(),
-        key.display()
-    );
-    let path = probe.path("sekisho.toml");
-    let before = std::fs::read_to_string(&path).unwrap();
-    std::fs::write(&path, before + &text).unwrap();
-    certificate(&probe);
-    Fronts { instance: probe.start(), tls, https, quic, http3 }
-}
 
 /// What a program prints.
 fn said(program: &std::path::Path, arguments: &[&str]) -> String {
@@ -73,7 +38,7 @@ fn query(name: &str) -> Message {
 #[test]
 fn dig_and_kdig_are_served_over_every_transport_they_speak() {
     let (Some(dig), Some(kdig)) = (peer("dig"), peer("kdig")) else { return };
-    let fronts = fronts("");
+    let fronts = Fronts::start("");
     let port = fronts.instance.port().to_string();
     for more in ["+notcp", "+tcp", "+dnssec", "+noedns"] {
         let reply = said(&dig, &["@127.0.0.1", "-p", &port, more, BLOCKED]);
@@ -104,7 +69,7 @@ fn dig_and_kdig_are_served_over_every_transport_they_speak() {
 #[test]
 fn clients_of_plain_dns_are_told_what_else_listens() {
     let Some(dig) = peer("dig") else { return };
-    let fronts = fronts("");
+    let fronts = Fronts::start("");
     let port = fronts.instance.port().to_string();
     let reply = said(&dig, &["@127.0.0.1", "-p", &port, "+short", "SVCB", "_dns.resolver.arpa"]);
     let told = |alpn: &str, port: u16| {
@@ -120,7 +85,7 @@ fn clients_of_plain_dns_are_told_what_else_listens() {
 #[test]
 fn curl_asks_over_https_by_get_and_post() {
     let Some(curl) = peer("curl") else { return };
-    let fronts = fronts("");
+    let fronts = Fronts::start("");
     let message = query(BLOCKED).to_vec().unwrap();
     let body = fronts.instance.path("query");
     std::fs::write(&body, &message).unwrap();
@@ -147,22 +112,11 @@ fn curl_asks_over_https_by_get_and_post() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_quic_client_of_hickory_is_served() {
-    let fronts = tokio::task::spawn_blocking(|| fronts("")).await.unwrap();
-    let chain = std::fs::read(fronts.instance.path("chain.pem")).unwrap();
-    let mut roots = rustls::RootCertStore::empty();
-    for certificate in rustls_pki_types::CertificateDer::pem_slice_iter(&chain) {
-        roots.add(certificate.unwrap()).unwrap();
-    }
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut config = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    config.alpn_protocols = vec![b"doq".to_vec()];
+    let fronts = tokio::task::spawn_blocking(|| Fronts::start("")).await.unwrap();
     let address = SocketAddr::from(([127, 0, 0, 1], fronts.quic));
-    let name = Arc::from("dns.sekisho.test");
-    let stream = QuicClientStream::builder().crypto_config(config).build(address, name);
+    let name = Arc::from(NAME);
+    let stream =
+        QuicClientStream::builder().crypto_config(fronts.client(b"doq")).build(address, name);
     let (exchange, background) =
         DnsExchange::<TokioRuntimeProvider>::from_stream(stream.await.unwrap());
     tokio::spawn(background);
@@ -174,8 +128,8 @@ async fn a_quic_client_of_hickory_is_served() {
 #[test]
 fn a_hangup_takes_over_a_renewed_certificate_and_who_is_answered() {
     let Some(kdig) = peer("kdig") else { return };
-    let mut fronts = fronts("");
-    certificate(&fronts.instance);
+    let mut fronts = Fronts::start("");
+    renew_certificate(&fronts.instance);
     let path = fronts.instance.path("sekisho.toml");
     let text = std::fs::read_to_string(&path).unwrap();
     let narrow = text.replace("[resolver]\n", "[resolver]\nallow_from = ['127.0.0.2']\n");
@@ -192,11 +146,16 @@ fn a_hangup_takes_over_a_renewed_certificate_and_who_is_answered() {
     fronts.instance.daemon().signal(Signal::HUP);
     fronts.instance.daemon().wait_for_line("what was in force stays");
     assert!(said(&kdig, &all).contains("status: REFUSED"));
+    // The command is the same as the signal.
+    std::fs::write(&path, text).unwrap();
+    fronts.instance.run(&["reload"]);
+    fronts.instance.daemon().wait_for_line("the resolver's configuration is in force");
+    assert!(said(&kdig, &all).contains("status: NXDOMAIN"));
 }
 
 #[test]
 fn a_flush_is_a_command_and_a_name_that_is_none_is_said() {
-    let fronts = fronts("");
+    let fronts = Fronts::start("");
     let said = fronts.instance.say(&["flush", "example.com", "--below"]);
     assert!(said.contains("example.com and all names below are asked for anew"), "{said}");
     let said = fronts.instance.say(&["flush", "a..b"]);

@@ -14,9 +14,7 @@ use hickory_proto::rr::{Name, RecordType};
 use quinn::crypto::rustls::QuicClientConfig;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use rustls_pki_types::pem::PemObject as _;
-use support::free_port;
-use support::instance::Instance;
+use support::encrypted::{Fronts, NAME};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::{Instant, timeout};
@@ -29,61 +27,17 @@ const PATIENCE: Duration = Duration::from_millis(50);
 /// message of a long run is a multiple of it.
 const GROWTH_MAX_KIB: u64 = 64 << 10;
 
-struct Target {
-    instance: Instance,
-    tls: u16,
-    https: u16,
-    quic: u16,
-    http3: u16,
-    client: rustls::ClientConfig,
+/// A small cache is soon full, so that what grows is something else.
+fn target() -> Fronts {
+    Fronts::start("cache_size = '1MiB'\n")
 }
 
-fn target() -> Target {
-    let instance = Instance::new("");
-    let [tls, https, quic, http3] = [(); 4].map(|()| free_port());
-    let made = rcgen::generate_simple_self_signed(["dns.sekisho.test".to_owned()]).unwrap();
-    instance.write("key.pem", &made.signing_key.serialize_pem());
-    instance.write("chain.pem", &made.cert.pem());
-    let path = instance.path("sekisho.toml");
-    let text = std::fs::read_to_string(&path).unwrap();
-    // A small cache is soon full, so that what grows is something else.
-    let text = text.replace("[resolver]\n", "[resolver]\ncache_size = '1MiB'\n");
-    let more = format!(
-        "[resolver.encrypted]\ntls = '127.0.0.1:{tls}'\nhttps = '127.0.0.1:{https}'\n\
-         quic = '127.0.0.1:{quic}'\nhttp3 = '127.0.0.1:{http3}'\n\
-         certificate = '{}'\nkey = '{}'\n",
-        instance.path("chain.pem").display(),
-        instance.path("key.pem").display()
-    );
-    std::fs::write(&path, text + &more).unwrap();
-    let mut roots = rustls::RootCertStore::empty();
-    for certificate in rustls_pki_types::CertificateDer::pem_slice_iter(made.cert.pem().as_bytes())
-    {
-        roots.add(certificate.unwrap()).unwrap();
-    }
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let client = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Target { instance: instance.start(), tls, https, quic, http3, client }
-}
-
-impl Target {
-    fn speaking(&self, protocol: &[u8]) -> rustls::ClientConfig {
-        let mut client = self.client.clone();
-        client.alpn_protocols = vec![protocol.to_vec()];
-        client
-    }
-
-    /// Memory that the program has now, in KiB.
-    fn memory_kib(&mut self) -> u64 {
-        let path = format!("/proc/{}/status", self.instance.daemon().id());
-        let status = std::fs::read_to_string(path).unwrap();
-        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
-        line.split_whitespace().nth(1).unwrap().parse().unwrap()
-    }
+/// Memory that the program has now, in KiB.
+fn memory_kib(target: &mut Fronts) -> u64 {
+    let path = format!("/proc/{}/status", target.instance.daemon().id());
+    let status = std::fs::read_to_string(path).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
 fn at(port: u16) -> SocketAddr {
@@ -168,13 +122,13 @@ async fn noise(port: u16, rng: &mut ChaCha8Rng) {
 }
 
 async fn tls(
-    target: &Target,
+    target: &Fronts,
     port: u16,
     protocol: &[u8],
 ) -> Option<tokio_rustls::client::TlsStream<TcpStream>> {
-    let connector = tokio_rustls::TlsConnector::from(Arc::new(target.speaking(protocol)));
+    let connector = tokio_rustls::TlsConnector::from(Arc::new(target.client(protocol)));
     let stream = TcpStream::connect(at(port)).await.ok()?;
-    connector.connect("dns.sekisho.test".try_into().unwrap(), stream).await.ok()
+    connector.connect(NAME.try_into().unwrap(), stream).await.ok()
 }
 
 /// Requests of HTTP/1.1, some of them none.
@@ -204,11 +158,11 @@ async fn requests(mut stream: impl AsyncRead + AsyncWrite + Unpin, rng: &mut Cha
 }
 
 /// Streams of a QUIC connection.
-async fn streams(target: &Target, port: u16, protocol: &[u8], rng: &mut ChaCha8Rng) {
-    let tls = QuicClientConfig::try_from(target.speaking(protocol)).unwrap();
+async fn streams(target: &Fronts, port: u16, protocol: &[u8], rng: &mut ChaCha8Rng) {
+    let tls = QuicClientConfig::try_from(target.client(protocol)).unwrap();
     let mut endpoint = quinn::Endpoint::client("127.0.0.1:0".parse().unwrap()).unwrap();
     endpoint.set_default_client_config(quinn::ClientConfig::new(Arc::new(tls)));
-    let Ok(connecting) = endpoint.connect(at(port), "dns.sekisho.test") else { return };
+    let Ok(connecting) = endpoint.connect(at(port), NAME) else { return };
     let Ok(Ok(connection)) = timeout(Duration::from_secs(5), connecting).await else { return };
     for _ in 0..rng.random_range(1..8) {
         let Ok(Ok((mut sender, mut receiver))) = timeout(PATIENCE, connection.open_bi()).await
@@ -228,7 +182,7 @@ async fn streams(target: &Target, port: u16, protocol: &[u8], rng: &mut ChaCha8R
     connection.close(0_u32.into(), b"");
 }
 
-async fn round(target: &Target, rng: &mut ChaCha8Rng) {
+async fn round(target: &Fronts, rng: &mut ChaCha8Rng) {
     datagrams(target.instance.port(), rng, 200).await;
     datagrams(target.quic, rng, 20).await;
     datagrams(target.http3, rng, 20).await;
@@ -251,17 +205,17 @@ async fn round(target: &Target, rng: &mut ChaCha8Rng) {
 }
 
 /// Whether each listener still serves.
-async fn check(target: &Target) {
+async fn check(target: &Fronts) {
     assert_eq!(target.instance.code(BLOCKED), ResponseCode::NXDomain);
     let over_tcp = target.instance.ask_over_tcp(BLOCKED, RecordType::A);
     assert_eq!(over_tcp.metadata.response_code, ResponseCode::NXDomain);
     assert!(tls(target, target.tls, b"dot").await.is_some());
     assert!(tls(target, target.https, b"h2").await.is_some());
     for (port, protocol) in [(target.quic, &b"doq"[..]), (target.http3, b"h3")] {
-        let tls = QuicClientConfig::try_from(target.speaking(protocol)).unwrap();
+        let tls = QuicClientConfig::try_from(target.client(protocol)).unwrap();
         let mut endpoint = quinn::Endpoint::client("127.0.0.1:0".parse().unwrap()).unwrap();
         endpoint.set_default_client_config(quinn::ClientConfig::new(Arc::new(tls)));
-        let connecting = endpoint.connect(at(port), "dns.sekisho.test").unwrap();
+        let connecting = endpoint.connect(at(port), NAME).unwrap();
         connecting.await.unwrap();
     }
 }
@@ -274,7 +228,7 @@ async fn fuzz(seed: u64, mut goes_on: impl FnMut(usize) -> bool) -> usize {
     for _ in 0..5 {
         round(&target, &mut rng).await;
     }
-    let before = target.memory_kib();
+    let before = memory_kib(&mut target);
     let mut rounds = 0;
     while goes_on(rounds) {
         round(&target, &mut rng).await;
@@ -284,7 +238,7 @@ async fn fuzz(seed: u64, mut goes_on: impl FnMut(usize) -> bool) -> usize {
         }
     }
     check(&target).await;
-    let after = target.memory_kib();
+    let after = memory_kib(&mut target);
     let figures = format!("seed {seed}: {rounds} rounds, {before} KiB before, {after} KiB after\n");
     std::io::Write::write_all(&mut std::io::stderr(), figures.as_bytes()).unwrap();
     assert!(after < before + GROWTH_MAX_KIB, "seed {seed}: {before} KiB became {after} KiB");

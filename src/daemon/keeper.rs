@@ -1,14 +1,15 @@
 //! Keeps what may change while clients are answered: the certificate of encrypted transports, and
 //! of the configuration who is answered and how (`allow_from`, `local_zones`, `dns64`).
 //!
-//! Certificates are read again when their octets change, for who renews them tells nobody, and at
-//! SIGHUP. What cannot be used leaves the last good state in place.
+//! Certificates are read again when their octets change, for who renews them tells nobody, and
+//! together with the configuration at SIGHUP and `sekisho reload`. What cannot be used leaves the last good state in place.
 
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::signal::unix::Signal;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
@@ -90,6 +91,8 @@ pub struct Keeper {
     pub seed: u64,
     /// Reads the configuration.
     pub reread: Box<Reread>,
+    /// Somebody wants it read again.
+    pub again: Arc<Notify>,
 }
 
 impl Keeper {
@@ -100,6 +103,7 @@ impl Keeper {
             tokio::select! {
                 _ = look.tick() => {}
                 Some(()) = hangup.recv() => self.configure(),
+                () = self.again.notified() => self.configure(),
                 () = stop.cancelled() => return,
             }
             self.look();

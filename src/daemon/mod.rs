@@ -148,6 +148,7 @@ pub async fn serve(
         .map_err(|error| vec![Diagnostic::error(format!("no thread: {error}"))])?;
 
     let stop = CancellationToken::new();
+    let again = Arc::new(tokio::sync::Notify::new());
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
     let sockets = Sockets::open(&config.resolver, workers)?;
     let (listening, has_encrypted) = (sockets.addresses(), sockets.has_encrypted());
@@ -161,6 +162,7 @@ pub async fn serve(
         seed: state.seed,
         stop: stop.clone(),
         reread,
+        again: again.clone(),
     })?;
     let mut not_running = Vec::new();
     if config.dnssec.validate && matches!(config.upstream.mode, UpstreamMode::Forward { .. }) {
@@ -207,6 +209,7 @@ pub async fn serve(
         events: events.clone(),
         says,
         metrics,
+        configuration: again,
     };
     tokio::spawn(reloader.run(saved, hangup, commands));
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::signal::unix::Signal;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use super::local::{self, Local};
 use super::writer::{Event, Events};
@@ -30,6 +30,8 @@ pub struct Reloader {
     pub says: watch::Sender<PolicySays>,
     /// Counters.
     pub metrics: Arc<Metrics>,
+    /// Has the configuration read again; SIGHUP reaches whoever does that by itself.
+    pub configuration: Arc<Notify>,
 }
 
 impl Reloader {
@@ -50,6 +52,7 @@ impl Reloader {
                 }
                 command = commands.recv() => match command {
                     Some(told) => {
+                        self.configuration.notify_one();
                         // Whoever asked may have gone; the files are taken over all the same.
                         let _ = told.send(self.reload().await);
                     }

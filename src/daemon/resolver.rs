@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use futures_util::future::join_all;
+use ipnet::IpNet;
 use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use super::designation::{self, Listening};
@@ -14,6 +16,7 @@ use super::keeper::{Keeper, Kept, Reread};
 use super::sockets::Sockets;
 use crate::config::{Config, UpstreamMode};
 use crate::diagnostic::Diagnostic;
+use crate::model::Network;
 use crate::model::time::Clock;
 use crate::resolver::access::Access;
 use crate::resolver::cache::{CacheSettings, CachingUpstream};
@@ -50,25 +53,27 @@ pub fn upstream(config: &Config) -> UpstreamSettings {
         kind: if zone.stub { ZoneKind::Stub } else { ZoneKind::Forward },
         servers: ForwardSettings { servers: zone.servers.clone(), ..ForwardSettings::default() },
     });
-    let nets = |networks: &[crate::model::Network]| networks.iter().map(|n| n.ipnet()).collect();
     let rebinding = Rebinding {
-        deny: nets(&upstream.deny_answers),
-        allow: nets(&upstream.allow_answers),
+        deny: ip_nets(&upstream.deny_answers),
+        allow: ip_nets(&upstream.allow_answers),
         names: upstream.allow_names.clone(),
     };
     UpstreamSettings { zones: zones.collect(), rebinding, ..UpstreamSettings::new(default) }
 }
 
+fn ip_nets(networks: &[Network]) -> Vec<IpNet> {
+    networks.iter().map(|network| network.ipnet()).collect()
+}
+
 fn recursion(config: &Config) -> RecursionSettings {
     let upstream = &config.upstream;
-    let nets = |networks: &[crate::model::Network]| networks.iter().map(|n| n.ipnet()).collect();
     RecursionSettings {
         roots: (!upstream.roots.is_empty()).then(|| upstream.roots.clone()),
         validation: match config.dnssec.validate {
             true => Validation::On { anchors: config.dnssec.trust_anchors.clone() },
             false => Validation::Off,
         },
-        allow_servers: nets(&upstream.allow_servers),
+        allow_servers: ip_nets(&upstream.allow_servers),
         ipv6: upstream.ipv6.unwrap_or_else(host_has_ipv6),
         ..RecursionSettings::default()
     }
@@ -115,6 +120,8 @@ pub struct Needs<'a> {
     pub stop: CancellationToken,
     /// Reads the configuration again.
     pub reread: Box<Reread>,
+    /// Somebody wants that.
+    pub again: Arc<Notify>,
 }
 
 /// The open doors.
@@ -202,7 +209,8 @@ pub fn open(needs: Needs<'_>) -> Result<Doors, Diagnostic> {
         doors.quic.push(encrypted.http3(http3).map_err(failed)?);
     }
     let hangup = signal(SignalKind::hangup()).map_err(failed)?;
-    let keeper = Keeper { kept, handler, listening, seed: needs.seed, reread: needs.reread };
+    let Needs { seed, reread, again, .. } = needs;
+    let keeper = Keeper { kept, handler, listening, seed, reread, again };
     tokio::spawn(keeper.run(hangup, needs.stop));
     Ok(doors)
 }
