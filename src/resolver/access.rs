@@ -4,8 +4,9 @@ use std::net::IpAddr;
 
 use crate::model::Network;
 
-/// This machine and private networks (RFC 1918, RFC 4193); link-local addresses (RFC 3927,
-/// RFC 4291 section 2.5.6) never come from further than the next router.
+/// Clients that are answered by default: this machine and private networks (RFC 1918, RFC 4193);
+/// link-local addresses (RFC 3927, RFC 4291 section 2.5.6) never come from further than the next
+/// router.
 const DEFAULT: [&str; 8] = [
     "127.0.0.0/8",
     "::1",
@@ -50,10 +51,14 @@ impl Access {
     }
 }
 
+/// The networks of the clients that are answered by default.
+pub fn default_networks() -> Vec<Network> {
+    DEFAULT.map(Network::constant).into()
+}
+
 impl Default for Access {
     fn default() -> Self {
-        let network = |text| Network::parse_strict(text).expect("a constant network is sound");
-        Self::new(&DEFAULT.map(network))
+        Self::new(&default_networks())
     }
 }
 

@@ -16,24 +16,6 @@ pub const WELL_KNOWN: Ipv6Addr = Ipv6Addr::new(0x64, 0xff9b, 0, 0, 0, 0, 0, 0);
 pub const LENGTHS: [u8; 6] = [32, 40, 48, 56, 64, 96];
 /// IPv4 addresses in IPv6 dress are none that anyone can reach (RFC 6147 section 5.1.4).
 pub const EXCLUDE: &str = "::ffff:0:0/96";
-/// What the well-known prefix must not carry: addresses that are not global (RFC 6052 section 3.1,
-/// RFC 6890).
-pub const NOT_GLOBAL: [&str; 14] = [
-    "0.0.0.0/8",
-    "10.0.0.0/8",
-    "100.64.0.0/10",
-    "127.0.0.0/8",
-    "169.254.0.0/16",
-    "172.16.0.0/12",
-    "192.0.0.0/24",
-    "192.0.2.0/24",
-    "192.168.0.0/16",
-    "198.18.0.0/15",
-    "198.51.100.0/24",
-    "203.0.113.0/24",
-    "224.0.0.0/4",
-    "240.0.0.0/4",
-];
 /// What `ipv4only.arpa` has, so that clients find the prefix (RFC 7050 section 8.2); they are
 /// written into any prefix.
 pub const IPV4_ONLY: [Ipv4Addr; 2] = [Ipv4Addr::new(192, 0, 0, 170), Ipv4Addr::new(192, 0, 0, 171)];

@@ -7,23 +7,24 @@
 
 #[cfg(test)]
 mod tests;
+mod text;
+mod translate;
 
 use std::borrow::Cow;
-use std::fmt::{self, Write as _};
-use std::sync::Arc;
 
 use super::cache::{Answer, QuestionRef};
-use super::dns64::{self, Dns64, Finding};
-use super::handler::{Client, InForce, ZoneInForce};
+use super::dns64::Dns64;
+use super::handler::{Client, InForce};
 use super::message::{Request, rcode, rtype};
 use super::reply::{Body, Envelope, Reply, SoaPlace, SoaRecord};
 use super::rewrite::{self, Lead};
 use super::special::{self, SpecialAnswer, SpecialZones};
 use crate::model::{AnswerFacts, Name, NameRef, RrSet};
-use crate::ports::{ExtendedError, Question, Record, Sections, Security, Ttl, UpstreamError};
-use crate::snapshot::{self, Hit, Matched, Response, Step};
+use crate::ports::{Question, Record, Sections, Security, Ttl, UpstreamError};
+use crate::snapshot::{self, Hit, Response, Step};
 use crate::telemetry::events::PolicyHit;
 use crate::telemetry::{CacheLookup, Outcome, Transport};
+use text::{Text, reason};
 
 /// Not Authoritative (RFC 8914 section 4.21).
 const NOT_AUTHORITATIVE: u16 = 20;
@@ -175,91 +176,6 @@ impl<'a> Flow<'a> {
         self.translated(request.name, truth, request.dnssec_ok(), recurse)
     }
 
-    /// How addresses are made up for this query. A client that validates by itself (CD and DO) gets
-    /// none that it would have to reject (RFC 6147 section 5.5).
-    fn dns64(&self) -> Option<&'a Dns64> {
-        let validates = self.request.checking_disabled() && self.request.dnssec_ok();
-        self.dns64.filter(|_| !validates)
-    }
-
-    /// What is said of a name's IPv6 addresses where it may have IPv4 addresses alone (RFC 6147
-    /// section 5.1).
-    fn translated(
-        &self,
-        name: NameRef<'_>,
-        truth: Truth<'a>,
-        dnssec_ok: bool,
-        recurse: bool,
-    ) -> Result<Truth<'a>, Question> {
-        let Some(dns64) = self.dns64().filter(|_| self.request.rtype == rtype::AAAA) else {
-            return Ok(truth);
-        };
-        let ttl_max = match &truth {
-            Truth::Resolved(answer, lookup) => match dns64.judge(&answer.resolution, answer.ttl) {
-                Finding::Stands => return Ok(truth),
-                Finding::Without(resolution) => {
-                    let answer = Answer { resolution: Arc::new(resolution), ..answer.clone() };
-                    return Ok(Truth::Resolved(answer, *lookup));
-                }
-                Finding::Absent { ttl_max } => ttl_max,
-            },
-            // Servers that do not know the type answer in many ways (section 5.1.2).
-            Truth::Failed(UpstreamError::Failed(_) | UpstreamError::Timeout) => {
-                dns64::TTL_SECONDS_MAX
-            }
-            _ => return Ok(truth),
-        };
-        let found = self.look_up(name, rtype::A, dnssec_ok, recurse)?;
-        let Truth::Resolved(answer, lookup) = found else { return Ok(truth) };
-        let made = dns64.synthesize(&answer.resolution, answer.ttl, ttl_max);
-        Ok(match made {
-            // The times to live have run down already.
-            Some(made) => {
-                let answer =
-                    Answer { resolution: Arc::new(made), ttl: Ttl::Aged(0), ..answer.clone() };
-                Truth::Resolved(answer, lookup)
-            }
-            None => truth,
-        })
-    }
-
-    /// The name that a question about the name of a made-up address is about.
-    fn translated_pointer(&self) -> Option<(Name, &'a Dns64)> {
-        let dns64 = self.dns64().filter(|_| self.request.rtype == rtype::PTR)?;
-        Some((dns64.reverse(self.request.name)?, dns64))
-    }
-
-    fn truth_of_pointer(
-        &self,
-        target: Name,
-        dns64: &Dns64,
-        recurse: bool,
-    ) -> Result<Truth<'a>, Question> {
-        let name = self.request.name;
-        let truth = match self.special.answer(target.as_ref(), rtype::PTR) {
-            Some(answer) => Truth::Special(answer),
-            None => self.look_up(target.as_ref(), rtype::PTR, false, recurse)?,
-        };
-        let (found, answer, lookup) = match &truth {
-            Truth::Resolved(answer, lookup) => (None, Some(answer.clone()), *lookup),
-            Truth::Special(of) => {
-                let (answers, authorities) = rewrite::special(of, target.as_ref(), rtype::PTR);
-                let found = dns64::local(target.as_ref(), of.rcode, &answers, &authorities);
-                (found, None, CacheLookup::Hit)
-            }
-            _ => return Ok(truth),
-        };
-        let made = match (&found, &answer) {
-            (Some(found), _) => dns64.pointer(name, &target, found, Ttl::Aged(0)),
-            (_, Some(answer)) => dns64.pointer(name, &target, &answer.resolution, answer.ttl),
-            _ => None,
-        };
-        let Some(made) = made else { return Ok(truth) };
-        let extended_error = answer.and_then(|answer| answer.extended_error);
-        let answer = Answer { resolution: Arc::new(made), ttl: Ttl::Aged(0), extended_error };
-        Ok(Truth::Resolved(answer, lookup))
-    }
-
     /// What the world says to the same question about the target of a policy's alias. Policy does
     /// not apply to it, and its signatures would be of no use.
     fn truth_of_target(&self, target: NameRef<'_>) -> Result<Truth<'a>, Question> {
@@ -403,11 +319,6 @@ impl<'a> Flow<'a> {
             },
             (_, rewritten) => rewritten,
         }
-    }
-
-    /// IPv6 addresses made of local data, where they are asked for and there are none.
-    fn made(&self, sets: &[RrSet]) -> Option<Vec<RrSet>> {
-        self.dns64().filter(|_| self.request.rtype == rtype::AAAA)?.sets(sets)
     }
 
     /// Rewrites the answer at the query name.
@@ -557,87 +468,4 @@ fn is_service_binding(wanted: u16) -> bool {
 /// Whether a question of this type wants what an alias leads to (RFC 1034 section 3.6.2).
 fn follows_aliases(wanted: u16) -> bool {
     !matches!(wanted, rtype::CNAME | rtype::ANY)
-}
-
-/// The extended error of a zone: its text, or else the zone and the trigger.
-fn reason<'t>(zone: ZoneInForce<'t>, hit: &Hit<'_>, text: &'t mut Text) -> Option<(u16, &'t str)> {
-    let error = zone.policy.options.extended_error.as_ref()?;
-    if !error.text.is_empty() {
-        return Some((error.code, &error.text));
-    }
-    // Text that is too long is cut.
-    let _ = text.write_str(zone.name).and_then(|()| text.write_str(": ")).and_then(|()| match hit
-        .matched
-    {
-        Matched::Name { pattern, wildcard: false, .. } => text.write_name(pattern),
-        Matched::Name { pattern, .. } if !pattern.is_root() => {
-            text.write_str("*.")?;
-            text.write_name(pattern)
-        }
-        matched => write!(text, "{matched}"),
-    });
-    Some((error.code, text.as_str()))
-}
-
-/// The octets of a lookup form that stand for themselves, the end of a label included.
-const PLAIN: [bool; 256] = {
-    let mut plain = [false; 256];
-    let mut octet = 0;
-    while octet < 256 {
-        plain[octet] = matches!(octet as u8, 0 | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_');
-        octet += 1;
-    }
-    plain
-};
-
-/// A short text without allocation.
-struct Text {
-    octets: [u8; ExtendedError::TEXT_OCTETS_MAX],
-    length: usize,
-}
-
-impl Default for Text {
-    fn default() -> Self {
-        Self { octets: [0; ExtendedError::TEXT_OCTETS_MAX], length: 0 }
-    }
-}
-
-impl Text {
-    fn as_str(&self) -> &str {
-        std::str::from_utf8(&self.octets[..self.length]).expect("whole characters were written")
-    }
-}
-
-impl Text {
-    /// A name in presentation form. Most have no character that needs an escape.
-    fn write_name(&mut self, name: NameRef<'_>) -> fmt::Result {
-        let key = name.key();
-        if name.is_root() || !key.iter().all(|octet| PLAIN[usize::from(*octet)]) {
-            return write!(self, "{name}");
-        }
-        let mut end = key.len() - 1;
-        while let Some(dot) = key[..end].iter().rposition(|octet| *octet == 0) {
-            self.push(&key[dot + 1..end])?;
-            self.push(b".")?;
-            end = dot;
-        }
-        self.push(&key[..end])
-    }
-
-    fn push(&mut self, ascii: &[u8]) -> fmt::Result {
-        let end = self.length + ascii.len();
-        let room = self.octets.get_mut(self.length..end).ok_or(fmt::Error)?;
-        room.copy_from_slice(ascii);
-        self.length = end;
-        Ok(())
-    }
-}
-
-impl fmt::Write for Text {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        let room = self.octets.len() - self.length;
-        let fits = text.floor_char_boundary(room.min(text.len()));
-        self.push(&text.as_bytes()[..fits])?;
-        if fits == text.len() { Ok(()) } else { Err(fmt::Error) }
-    }
 }
