@@ -133,12 +133,11 @@ impl Appraiser<'_> {
 mod tests {
     use super::*;
     use crate::evidence::{Claims, ClaimsBuilder, Popularity, PublicSuffixes, RankList};
-    use crate::model::{Category, Claim, Indicator, Scope, SourceId, Trust};
+    use crate::model::{Category, Claim, Indicator, Scope, SourceId};
     use crate::names::NameTable;
     use crate::pipeline::{Pipeline, Profile, Source};
     use crate::policy;
     use crate::scoring::Model;
-    use crate::zone::Mode;
     use std::sync::Arc;
 
     const NOW: Timestamp = Timestamp(1_000_000);
@@ -161,14 +160,7 @@ mod tests {
         let policy = policy::load(&text, &mut read, &PublicSuffixes::default(), NOW).0.unwrap();
         let mut pipeline = Pipeline::new(Model::shipped(), Arc::new(policy), Name::root(), 7);
         let source = |(id, names): &(&str, &[&str])| Source {
-            profile: Profile {
-                id: SourceId::new(id),
-                trust: Trust::Scored,
-                mode: Mode::Enforce,
-                weighs_as: (*id).into(),
-                reference: None,
-                ranks: crate::pipeline::Ranks::default(),
-            },
+            profile: Profile::scored(id, id),
             claims: claims(names),
         };
         pipeline.set_sources(lists.iter().map(source).collect());

@@ -100,3 +100,53 @@ fn settled(made: Generated, before: &[(Origin, Zone)], now: Timestamp) -> (Origi
     };
     (made.origin, zone)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Pipeline, Profile};
+    use super::*;
+    use crate::evidence::{ClaimsBuilder, PublicSuffixes};
+    use crate::model::{Category, Claim, Indicator, Scope, Trust};
+    use crate::policy;
+
+    const NOW: Timestamp = Timestamp(1_000_000);
+
+    fn policy(text: &str) -> Arc<Policy> {
+        let files = [("p.toml".to_owned(), format!("version = 1\n{text}"))];
+        let mut read = |_: &str| Err(std::io::ErrorKind::NotFound.into());
+        Arc::new(policy::load(&files, &mut read, &PublicSuffixes::default(), NOW).0.unwrap())
+    }
+
+    fn listed(name: &str) -> crate::evidence::Claims {
+        let mut builder = ClaimsBuilder::default();
+        let claim = Claim {
+            first_seen: NOW,
+            last_seen: NOW,
+            scope: Scope::Name,
+            category: Category::Phishing,
+        };
+        builder.push(&Indicator::parse(name).unwrap(), claim, false);
+        builder.finish(None)
+    }
+
+    /// The zones in force with how many rules each has.
+    fn shown(pipeline: &Pipeline) -> Vec<String> {
+        let zones = pipeline.published().unwrap().snapshot.zones();
+        zones.map(|zone| format!("{} {}", zone.zone.origin(), zone.zone.len())).collect()
+    }
+
+    #[test]
+    fn an_edit_while_a_case_is_judged_is_in_force_before_and_after_its_judgement() {
+        let suffix = Name::from_host("rpz").unwrap();
+        let mut pipeline = Pipeline::new(Model::shipped(), policy(""), suffix, 7);
+        let profile = Profile { trust: Trust::Operator, ..Profile::scored("mine", "mine") };
+        pipeline.set_sources(vec![Source { profile, claims: listed("bad.net") }]);
+        let case = pipeline.case(NOW);
+        pipeline.set_policy(policy("[[block]]\nname = 'edit.net'\n"));
+        pipeline.assemble(NOW).unwrap();
+        assert_eq!(shown(&pipeline), ["block.rpz 2"]);
+        pipeline.accept(case.judge());
+        pipeline.assemble(NOW).unwrap();
+        assert_eq!(shown(&pipeline), ["block.rpz 2", "lists.rpz 2", "threat.rpz 0"]);
+    }
+}

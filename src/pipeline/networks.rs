@@ -102,8 +102,8 @@ pub(super) struct JudgedNetworks {
     pub rules: Vec<(Network, Level)>,
 }
 
-/// A judgement with the facts it rests on.
-pub(super) struct Case {
+/// What is known of a network or AS.
+pub(super) struct NetworkFacts {
     pub facts: Facts,
     /// Nobody knows what lives there, and no source that may block alone names it: guard G4 cannot
     /// be passed, and the level is at most monitor.
@@ -162,8 +162,8 @@ impl NetworkCourt<'_> {
             for (_, at, claim) in same {
                 around.push((network, self.listing(*at, claim)));
             }
-            let mut case = self.case(network, around.iter().map(|(_, listing)| *listing));
-            self.settle(Indicator::Network(network), &mut case, judged, |level, judged| {
+            let mut found = self.network_facts(network, around.iter().map(|(_, listing)| *listing));
+            self.settle(Indicator::Network(network), &mut found, judged, |level, judged| {
                 judged.rules.push((network, level));
             });
         }
@@ -178,8 +178,8 @@ impl NetworkCourt<'_> {
         numbers.dedup();
         let (mut blocked, mut held) = (BTreeSet::new(), Level::Block);
         for number in numbers {
-            let mut case = self.case_of_system(number);
-            self.settle(Indicator::As(number), &mut case, judged, |level, _| {
+            let mut found = self.facts_of_system(number);
+            self.settle(Indicator::As(number), &mut found, judged, |level, _| {
                 blocked.insert(number);
                 held = held.min(level);
             });
@@ -200,11 +200,11 @@ impl NetworkCourt<'_> {
     fn settle(
         &self,
         indicator: Indicator,
-        case: &mut Case,
+        found: &mut NetworkFacts,
         judged: &mut JudgedNetworks,
         rule: impl FnOnce(Level, &mut JudgedNetworks),
     ) {
-        let verdict = self.verdict(&indicator, case);
+        let verdict = self.verdict(&indicator, found);
         judged.levels[verdict.level as usize] += 1;
         if verdict.level > Level::Monitor {
             rule(verdict.level, judged);
@@ -214,12 +214,12 @@ impl NetworkCourt<'_> {
         }
     }
 
-    fn verdict(&self, indicator: &Indicator, case: &Case) -> Verdict {
+    fn verdict(&self, indicator: &Indicator, found: &NetworkFacts) -> Verdict {
         let before = self.before(indicator);
         let previous = before.map_or_else(Previous::default, |v| v.as_previous(self.now));
-        let score = scoring::score(self.model, &case.facts);
-        let decision = scoring::decide(self.model, &case.facts, &score, &previous);
-        let most = if case.unseen { Level::Monitor } else { Level::Block };
+        let score = scoring::score(self.model, &found.facts);
+        let decision = scoring::decide(self.model, &found.facts, &score, &previous);
+        let most = if found.unseen { Level::Monitor } else { Level::Block };
         let mut verdict = Verdict {
             level: decision.level.min(most),
             score: i32::try_from(score.mban).unwrap_or(i32::MAX),
@@ -241,7 +241,7 @@ impl NetworkCourt<'_> {
     }
 
     /// The facts about one network, looked up; the pass gathers the same as it walks.
-    pub fn case_of_network(&self, network: Network) -> Case {
+    pub fn facts_of_network(&self, network: Network) -> NetworkFacts {
         let network = unit(network);
         let mut listings: Vec<(Network, usize, Listing)> = Vec::new();
         for (at, source) in self.scored.sources.iter().enumerate() {
@@ -252,10 +252,14 @@ impl NetworkCourt<'_> {
             inside(&source.claims, network).for_each(&mut add);
         }
         listings.sort_by_key(|(listed, at, _)| (*listed, *at));
-        self.case(network, listings.into_iter().map(|(_, _, listing)| listing))
+        self.network_facts(network, listings.into_iter().map(|(_, _, listing)| listing))
     }
 
-    fn case(&self, network: Network, listings: impl Iterator<Item = Listing>) -> Case {
+    fn network_facts(
+        &self,
+        network: Network,
+        listings: impl Iterator<Item = Listing>,
+    ) -> NetworkFacts {
         let mut facts = Facts::new(kind(network));
         facts.listings.extend(listings);
         let neighbourhood = &self.standings.neighbourhood;
@@ -271,7 +275,7 @@ impl NetworkCourt<'_> {
     }
 
     /// The facts about one AS.
-    pub fn case_of_system(&self, number: u32) -> Case {
+    pub fn facts_of_system(&self, number: u32) -> NetworkFacts {
         let mut facts = Facts::new(Kind::Asn);
         for (at, source) in self.scored.sources.iter().enumerate() {
             let claim = source.claims.system(number);
@@ -280,7 +284,7 @@ impl NetworkCourt<'_> {
         self.with_neighbourhood(&Indicator::As(number), facts)
     }
 
-    fn with_neighbourhood(&self, indicator: &Indicator, mut facts: Facts) -> Case {
+    fn with_neighbourhood(&self, indicator: &Indicator, mut facts: Facts) -> NetworkFacts {
         let neighbourhood = &self.standings.neighbourhood;
         facts.asn_local_log_ratio = neighbourhood.log_ratio_mban(indicator);
         facts.no_popularity_list = self.standings.popularity.lists == 0;
@@ -292,7 +296,7 @@ impl NetworkCourt<'_> {
             source.is_tier_a() && source.weight(facts.kind, listing.age_h) > 0
         };
         let unseen = hosted.is_none() && !facts.listings.iter().any(blocks_alone);
-        Case { facts, unseen }
+        NetworkFacts { facts, unseen }
     }
 
     fn listing(&self, at: usize, claim: &Claim) -> Listing {
@@ -315,10 +319,9 @@ mod tests {
     use super::*;
     use crate::bgp::{AddressList, AddressSet, Census, Reputation, RouteTableBuilder, UtcDay};
     use crate::evidence::{ClaimsBuilder, Popularity, PublicSuffixes, RankList};
-    use crate::model::{Name, Scope, SourceId, Trust};
+    use crate::model::{Name, Scope, SourceId};
     use crate::names::{NameTable, NameTableBuilder};
-    use crate::pipeline::{Profile, Ranks, Source};
-    use crate::zone::Mode;
+    use crate::pipeline::{Profile, Source};
 
     const NOW: Timestamp = Timestamp(1_790_000_000);
 
@@ -333,17 +336,7 @@ mod tests {
         for text in indicators {
             claims.push(&Indicator::parse(text).unwrap(), claim, false);
         }
-        Source {
-            profile: Profile {
-                id: SourceId::new(id),
-                trust: Trust::Scored,
-                mode: Mode::Enforce,
-                weighs_as: id.into(),
-                reference: None,
-                ranks: Ranks::Count,
-            },
-            claims: claims.finish(None),
-        }
+        Source { profile: Profile::scored(id, id), claims: claims.finish(None) }
     }
 
     /// A popularity list is in force, and three prefixes are announced: one by AS 3333 alone, one by
@@ -375,12 +368,12 @@ mod tests {
         let judged = court.judge();
         // The pass and the look-up for one network come to the same facts.
         for (indicator, verdict) in &judged.verdicts {
-            let case = match indicator {
-                Indicator::Network(network) => court.case_of_network(*network),
-                Indicator::As(number) => court.case_of_system(*number),
+            let found = match indicator {
+                Indicator::Network(network) => court.facts_of_network(*network),
+                Indicator::As(number) => court.facts_of_system(*number),
                 Indicator::Domain(_) => unreachable!(),
             };
-            assert_eq!(court.verdict(indicator, &case), *verdict, "{indicator}");
+            assert_eq!(court.verdict(indicator, &found), *verdict, "{indicator}");
         }
         judged.rules.into_iter().map(|(network, level)| (network.to_string(), level)).collect()
     }

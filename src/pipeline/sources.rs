@@ -38,6 +38,20 @@ pub struct Profile {
     pub ranks: Ranks,
 }
 
+impl Profile {
+    /// A source that is evidence, with the weights of a source of the model.
+    pub fn scored(id: &str, weighs_as: &str) -> Self {
+        Self {
+            id: SourceId::new(id),
+            trust: Trust::Scored,
+            mode: Mode::Enforce,
+            weighs_as: weighs_as.into(),
+            reference: None,
+            ranks: Ranks::default(),
+        }
+    }
+}
+
 /// A source with its claims in force.
 #[derive(Debug, Clone)]
 pub struct Source {

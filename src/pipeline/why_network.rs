@@ -136,22 +136,22 @@ impl Published {
     ) -> Option<ScoreSays> {
         let scored = Scored::of(&self.sources, &self.model);
         let court = self.network_court(&scored, now);
-        let (indicator, case) = match indicator {
+        let (indicator, found) = match indicator {
             Indicator::Network(network) => {
                 let unit = super::networks::unit(*network);
-                (Indicator::Network(unit), court.case_of_network(unit))
+                (Indicator::Network(unit), court.facts_of_network(unit))
             }
-            Indicator::As(number) => (indicator.clone(), court.case_of_system(*number)),
+            Indicator::As(number) => (indicator.clone(), court.facts_of_system(*number)),
             Indicator::Domain(_) => return None,
         };
-        if case.facts.listings.is_empty() && case.facts.asn_local_log_ratio.is_none() {
+        if found.facts.listings.is_empty() && found.facts.asn_local_log_ratio.is_none() {
             return None;
         }
         let before = court.before(&indicator);
         let previous = before.map_or_else(Previous::default, |v| v.as_previous(now));
-        let explained = scoring::explain(&self.model, &case.facts, &previous);
+        let explained = scoring::explain(&self.model, &found.facts, &previous);
         let mut says = self.score_says(&indicator.to_string(), &explained, now);
-        if case.unseen && explained.level > Level::Monitor {
+        if found.unseen && explained.level > Level::Monitor {
             says.level = Level::Monitor.to_string();
             says.guards.push(super::report::GuardSays {
                 guard: "G4".to_owned(),
