@@ -44,9 +44,9 @@ impl History {
         self.days.iter().map(move |day| (day.day(), day.system(family, system)))
     }
 
-    /// By how much the unclamped rank of an AS changed, in mban, since a week before the newest day or the
-    /// last day known before that; a day without a record counts as rank 0. None while the history
-    /// is too short.
+    /// By how much the unclamped rank of an AS changed, in mban, since a week before the newest day
+    /// or the last day known before that; a day without a record counts as rank 0. None while the
+    /// history is too short.
     pub fn trend_mban(&self, family: Family, system: u32) -> Option<i32> {
         let newest = self.newest()?;
         let before = self.days.iter().rfind(|day| newest.day().0 - day.day().0 >= TREND_DAYS)?;

@@ -3,28 +3,15 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read, Write as _};
+use std::io::{BufRead, BufReader, Read};
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::circl::impact_hundredths;
 use super::load::{self, End, Format, Item, Limits, Place, Report};
 use super::*;
+use crate::model::recorded::shared;
 use crate::model::{Network, SourceId};
-
-/// The file under `shared/data`, unless it is not there.
-fn shared(path: &str) -> Option<PathBuf> {
-    #[expect(clippy::disallowed_methods, reason = "tests may be pointed at the files")]
-    let given = std::env::var("SEKISHO_SHARED").ok().map(|dir| PathBuf::from(dir).join("data"));
-    let near = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().map(|dir| dir.join("shared/data"));
-    let found = given.into_iter().chain(near).map(|dir| dir.join(path)).find(|file| file.exists());
-    if found.is_none() {
-        // Past the harness, which keeps what a passing test prints.
-        let _ = writeln!(std::io::stderr(), "SKIPPED: no shared/data/{path} beside the checkout");
-    }
-    found
-}
 
 /// The unpacked file.
 fn open(path: &str) -> Option<Box<dyn BufRead>> {

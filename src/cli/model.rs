@@ -9,9 +9,6 @@ use crate::diagnostic::Diagnostic;
 use crate::disk;
 use crate::scoring::{MODEL_SIZE_BYTES_MAX, compile, replay};
 
-/// A list of fact records; a million of them fit.
-const FACTS_OCTETS_MAX: u64 = 1 << 30;
-
 /// Runs the command.
 pub fn run(command: &Model) -> Result<(), Failure> {
     match command {
@@ -42,7 +39,7 @@ fn score(model: Option<&Path>, facts: &Path) -> Result<(), Failure> {
         Some(path) => read(path, MODEL_SIZE_BYTES_MAX as u64)?,
         None => crate::scoring::SHIPPED_JSON.as_bytes().to_vec(),
     };
-    let records = read(facts, FACTS_OCTETS_MAX)?;
+    let records = read(facts, replay::FACTS_SIZE_BYTES_MAX as u64)?;
     let scored = replay::run(&model_json, &records).map_err(|error| named(facts, error))?;
     let mut json = serde_json::to_vec_pretty(&scored).map_err(|error| named(facts, error))?;
     json.push(b'\n');

@@ -15,7 +15,7 @@ use crate::model::time::Clock;
 use crate::pipeline::Published;
 use crate::ports::{Fetch, Location, Validators};
 use crate::source::contract::History;
-use crate::source::contract::entries::{self, Incoming, Judgement};
+use crate::source::contract::entries::{self, Admission, Incoming};
 use crate::source::refresh::{self, Content, Previous, Refresh, RefreshError, Snapshot};
 use crate::source::settings::{Role, Source};
 use crate::telemetry::Metrics;
@@ -173,7 +173,7 @@ impl Feeds {
         claims: Claims,
         before: Claims,
         held: Claims,
-    ) -> Option<Judgement> {
+    ) -> Option<Admission> {
         let now = self.clock.now();
         let published = self.in_force();
         let (source, receipt) = (source.clone(), receipt.clone());
@@ -205,7 +205,7 @@ impl Feeds {
         let held = read(archive.held(&source.id)).unwrap_or_else(Claims::none);
         let all = before.union(&held);
         let judged = match by_hand {
-            true => Some(Judgement {
+            true => Some(Admission {
                 claims: all,
                 released: !held.is_empty(),
                 held: Claims::none(),
@@ -223,9 +223,11 @@ impl Feeds {
             (state.receipt.etag, state.receipt.last_modified) = (None, None);
         }
         match self.keep_judged(source, &mut state.receipt, &judged, by_hand) {
-            Ok(()) => {
-                tracing::info!(source = %source.id, by_hand, "what was put aside is in force")
+            Ok(()) if judged.released => {
+                tracing::info!(source = %source.id, by_hand, "what was put aside is in force");
             }
+            // Nothing was put aside, or it still breaks a rule, which has been said.
+            Ok(()) => {}
             Err(error) => tracing::error!(source = %source.id, %error, "it could not be kept"),
         }
         if let Err(error) = archive.store_receipt(&source.id, &state.receipt) {
@@ -244,7 +246,7 @@ impl Feeds {
         &self,
         source: &Source,
         receipt: &mut Receipt,
-        judged: &Judgement,
+        judged: &Admission,
         asked_for: bool,
     ) -> Result<(), ArchiveError> {
         let archive = &self.book.archive;
@@ -280,7 +282,7 @@ impl Feeds {
         source: &Source,
         mut state: State,
         outcome: Result<Refresh, RefreshError>,
-        judged: Option<Judgement>,
+        judged: Option<Admission>,
         asked_for: bool,
     ) {
         let now = self.clock.now();
@@ -328,7 +330,7 @@ impl Feeds {
         source: &Source,
         receipt: &mut Receipt,
         snapshot: Snapshot,
-        judged: Option<Judgement>,
+        judged: Option<Admission>,
         asked_for: bool,
     ) -> Result<(), (String, Option<u32>)> {
         let now = self.clock.now();

@@ -4,11 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::evidence::{Claims, ClaimsBuilder, RankList};
-use crate::model::{Category, Claim, Indicator, Name, Scope, SourceId, Timestamp, Trust};
+use crate::model::{Category, Claim, Indicator, Name, Scope, SourceId, Timestamp};
 use crate::names::{NameTable, NameTableBuilder};
-use crate::pipeline::{Profile, Ranks, Source};
+use crate::pipeline::{Profile, Source};
 use crate::scoring::{Model, Reference};
-use crate::zone::Mode;
 
 /// The source of the model that weighs for lists that the model does not know.
 const UNREVIEWED: &str = "unreviewed_list";
@@ -320,17 +319,7 @@ fn feed(id: &str, rows: Rows, model: &Model, cut: Timestamp) -> Feed {
         rows.before.into_iter().map(|(name, (at, _))| (at, name)).collect();
     first_seen.sort_by(|a, b| b.cmp(a));
     Feed {
-        source: Source {
-            profile: Profile {
-                id: SourceId::new(id),
-                trust: Trust::Scored,
-                mode: Mode::Enforce,
-                weighs_as: weighs_as.into(),
-                reference: None,
-                ranks: Ranks::default(),
-            },
-            claims: builder.finish(None),
-        },
+        source: Source { profile: Profile::scored(id, weighs_as), claims: builder.finish(None) },
         first_seen,
         dated: rows.dated,
     }

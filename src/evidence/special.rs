@@ -59,11 +59,9 @@ impl Default for SpecialUse {
     fn default() -> Self {
         let name =
             |text: &&str| crate::model::Name::from_host(text).expect("constant names are sound");
-        let network =
-            |text: &&str| Network::parse_strict(text).expect("constant prefixes are sound");
         Self {
             names: NAMES.iter().map(name).collect(),
-            networks: NETWORKS.iter().map(network).collect(),
+            networks: NETWORKS.iter().copied().map(Network::constant).collect(),
         }
     }
 }
@@ -72,6 +70,11 @@ impl SpecialUse {
     /// Whether the name is, or lies below, a name of special use.
     pub fn is_name(&self, name: NameRef<'_>) -> bool {
         name.is_root() || self.names.iter().any(|special| name.is_at_or_below(special.as_ref()))
+    }
+
+    /// The prefixes.
+    pub fn networks(&self) -> &[Network] {
+        &self.networks
     }
 
     /// Whether the address lies in space of special use.

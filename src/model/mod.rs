@@ -9,6 +9,8 @@ pub mod indicator;
 pub mod name;
 pub mod name_buffer;
 pub mod network;
+#[cfg(test)]
+pub mod recorded;
 pub mod rule;
 pub mod time;
 

@@ -71,10 +71,10 @@ impl ExtendedError {
     pub const STALE_ANSWER: u16 = 3;
     /// DNSSEC Bogus.
     pub const DNSSEC_BOGUS: u16 = 6;
-    /// Blocked: by the operator of this server.
-    pub const BLOCKED: u16 = 15;
     /// Cached Error.
     pub const CACHED_ERROR: u16 = 13;
+    /// Blocked: by the operator of this server.
+    pub const BLOCKED: u16 = 15;
     /// Stale NXDOMAIN Answer.
     pub const STALE_NAME_ERROR: u16 = 19;
     /// No Reachable Authority.

@@ -2,26 +2,12 @@
 //! repository: without a `shared/data` directory beside the checkout these tests skip and say so.
 
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::decompress::{self, DecompressLimits};
 use super::feed::{self, Column, CsvLayout, Entry, Format, Limits, ParseError, Report};
+use crate::model::recorded::shared;
 use crate::model::{Category, Indicator, Scope};
-
-/// The file under `shared/data`, unless it is not there.
-fn shared(path: &str) -> Option<PathBuf> {
-    #[expect(clippy::disallowed_methods, reason = "tests may be pointed at the files")]
-    let given = std::env::var("SEKISHO_SHARED").ok().map(|dir| PathBuf::from(dir).join("data"));
-    let near = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().map(|dir| dir.join("shared/data"));
-    let found = given.into_iter().chain(near).map(|dir| dir.join(path)).find(|file| file.exists());
-    if found.is_none() {
-        #[expect(clippy::print_stderr, reason = "a skipped test must be seen")]
-        {
-            eprintln!("SKIPPED: no shared/data/{path} beside the checkout");
-        }
-    }
-    found
-}
 
 /// Warninglists claim no malice and may name whole top-level domains.
 fn read(path: &Path, format: &Format, sink: &mut dyn FnMut(Entry)) -> Result<Report, ParseError> {

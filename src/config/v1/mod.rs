@@ -131,13 +131,18 @@ fn networks(table: &Table<'_>, key: &'static str) -> Vec<Network> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::config::{self, DEFAULT, DEFAULT_FILE};
 
+    /// The configuration of a text, and the findings as people see them.
+    pub fn read(text: &str) -> (Option<Config>, String) {
+        let (config, findings) = config::read("s.toml", text);
+        (config, findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
+    }
+
     fn findings(text: &str) -> String {
-        let found = config::read("s.toml", text).1;
-        found.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+        read(text).1
     }
 
     #[test]

@@ -7,25 +7,13 @@ use super::super::resolver::{Certificate, Encrypted, Interface, Limits, LocalZon
 use super::{LISTEN_MAX, listen, networks, path, words};
 use crate::diagnostic::Diagnostic;
 use crate::document::Table;
+use crate::evidence::SpecialUse;
 use crate::model::{Name, Network};
-use crate::resolver::access::Access;
+use crate::resolver::access::{self, Access};
 use crate::resolver::dns64::{self, Dns64, Prefix};
 use crate::resolver::rate::RateSettings;
 use crate::resolver::special::{SpecialSettings, SpecialZones};
 
-/// Clients that are answered by default: this machine and private networks (RFC 1918, RFC 4193),
-/// and link-local addresses, which come from no further than the next router. An open resolver is
-/// a weapon in the hands of others (RFC 5358).
-const ALLOW_FROM: [&str; 8] = [
-    "127.0.0.0/8",
-    "::1",
-    "10.0.0.0/8",
-    "172.16.0.0/12",
-    "192.168.0.0/16",
-    "fc00::/7",
-    "169.254.0.0/16",
-    "fe80::/10",
-];
 /// Memory for answers: some 200,000 of them, the working set of a few thousand clients.
 const CACHE_OCTETS: u64 = 64 << 20;
 /// The least that is of use, a thousandth of which is one large answer.
@@ -60,7 +48,7 @@ pub(super) fn resolver(table: Option<&Table<'_>>) -> Resolver {
         interfaces,
         // An empty list answers nobody, which is what it says.
         allow_from: match get("allow_from") {
-            None => ALLOW_FROM.map(constant_network).to_vec(),
+            None => access::default_networks(),
             Some(_) => networks,
         },
         cache_octets_max: cache.unwrap_or(CACHE_OCTETS),
@@ -142,10 +130,6 @@ fn rates(table: &Table<'_>) -> RateSettings {
     }
 }
 
-fn constant_network(text: &str) -> Network {
-    Network::parse_strict(text).expect("a constant network is sound")
-}
-
 fn local_zones(table: &Table<'_>) -> LocalZones {
     // Whether there is such a zone is known where they are served.
     let named = |key, settings: fn(Name) -> SpecialSettings| -> Vec<Name> {
@@ -188,10 +172,10 @@ fn dns64(table: &Table<'_>) -> Option<Dns64> {
     Some(Dns64 {
         exclude: match table.get("exclude") {
             Some(_) => exclude,
-            None => vec![constant_network(dns64::EXCLUDE)],
+            None => vec![Network::constant(dns64::EXCLUDE)],
         },
         exclude_v4: match table.get("exclude_ipv4") {
-            None if well_known => Access::new(&dns64::NOT_GLOBAL.map(constant_network)),
+            None if well_known => Access::new(SpecialUse::default().networks()),
             _ => Access::new(&exclude_v4),
         },
         clients: table.get("clients").map(|_| Access::new(&clients)),
@@ -232,16 +216,11 @@ fn encrypted(table: &Table<'_>) -> Encrypted {
 
 #[cfg(test)]
 mod tests {
-    use crate::config::{Config, read};
-
-    fn findings(text: &str) -> (Option<Config>, String) {
-        let (config, findings) = read("s.toml", text);
-        (config, findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
-    }
+    use crate::config::v1::tests::read;
 
     #[test]
     fn translators_zones_and_encrypted_transports_are_read() {
-        let (config, found) = findings(
+        let (config, found) = read(
             "[resolver.local_zones]\nenabled = false\noff = '10.in-addr.arpa'\non = ['test']\n\
              [resolver.dns64]\nprefix = '64:ff9b::/96'\nclients = ['2001:db8::/32']\n\
              [resolver.encrypted]\ntls = '127.0.0.1:853'\ncertificate = 'c.pem'\nkey = 'k.pem'\n\
@@ -249,7 +228,7 @@ mod tests {
         );
         assert_eq!(found, "");
         let resolver = config.unwrap().resolver;
-        let (config, found) = findings(
+        let (config, found) = read(
             "[resolver]\nlisten = ['eth0', 'br-lan:5353', '127.0.0.1:53']\n\
              [resolver.limits]\nconnections = 9\n\
              [resolver.rate_limit]\nresponses_per_second = 20\nwindow = '5s'\n",
@@ -295,7 +274,7 @@ mod tests {
                  hint: each names a file in PEM",
             ),
         ] {
-            assert_eq!(findings(text).1, finding, "{text}");
+            assert_eq!(read(text).1, finding, "{text}");
         }
     }
 }

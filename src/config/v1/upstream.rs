@@ -13,6 +13,9 @@ const SERVERS_MAX: usize = 16;
 /// The most zones that are asked elsewhere.
 const ZONES_MAX: usize = 1000;
 
+/// Whether servers are asked over IPv6.
+const IPV6: [(&str, Option<bool>); 3] = [("auto", None), ("on", Some(true)), ("off", Some(false))];
+
 /// What the word `private` stands for: addresses that only a network's own names lead to (RFC 6890).
 const PRIVATE: [&str; 10] = [
     "0.0.0.0/8",
@@ -32,16 +35,13 @@ fn denied(table: &Table<'_>) -> Vec<Network> {
     let mut networks = Vec::new();
     for value in table.list("deny_answers") {
         let read = |text: &str| match text {
-            "private" => Ok(PRIVATE
-                .map(|text| Network::parse_strict(text).expect("a constant network is sound"))
-                .to_vec()),
+            "private" => Ok(PRIVATE.map(Network::constant).to_vec()),
             _ => words::network(text).map(|network| vec![network]),
         };
         networks.extend(value.parse(read).unwrap_or_default());
     }
     networks
 }
-const IPV6: [(&str, Option<bool>); 3] = [("auto", None), ("on", Some(true)), ("off", Some(false))];
 
 /// Addresses of root servers.
 fn addresses(table: &Table<'_>, key: &'static str) -> Vec<IpAddr> {
@@ -212,12 +212,7 @@ fn address_with_port(text: &str, port: u16) -> Option<SocketAddr> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Config, read};
-
-    fn findings(text: &str) -> (Option<Config>, String) {
-        let (config, findings) = read("s.toml", text);
-        (config, findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
-    }
+    use crate::config::v1::tests::read;
 
     #[test]
     fn servers_of_every_transport_are_read() {
@@ -263,15 +258,14 @@ mod tests {
 
     #[test]
     fn forwarding_needs_servers_and_recursion_has_none() {
-        let (config, found) = findings("[upstream]\nmode = 'forward'\n");
+        let (config, found) = read("[upstream]\nmode = 'forward'\n");
         assert!(config.is_none());
         assert_eq!(
             found,
             "error: there is nobody to forward to\n  --> s.toml:1:1\n\
              hint: add `servers`, as in `servers = [\"tls://9.9.9.9@dns.quad9.net\"]`"
         );
-        let (_, found) =
-            findings("[upstream]\nmode = 'recursion'\nservers = ['udp://192.0.2.1']\n");
+        let (_, found) = read("[upstream]\nmode = 'recursion'\nservers = ['udp://192.0.2.1']\n");
         assert_eq!(
             found,
             "error: unknown key `servers` in `[upstream]`\n  --> s.toml:3:1\n\
@@ -282,13 +276,13 @@ mod tests {
 
     #[test]
     fn zones_that_are_asked_elsewhere_are_read_and_checked() {
-        let (config, found) = findings(
+        let (config, found) = read(
             "[[upstream.zone]]\nname = 'corp.example'\nmode = 'stub'\nservers = 'udp://192.0.2.1'\n",
         );
         assert_eq!(found, "");
         let zone = &config.unwrap().upstream.zones[0];
         assert_eq!((zone.name.to_string().as_str(), zone.stub), ("corp.example", true));
-        let (_, found) = findings(
+        let (_, found) = read(
             "[[upstream.zone]]\nname = 'a.example'\nmode = 'stub'\n\
              servers = 'tls://192.0.2.1@x.example'\n\
              [[upstream.zone]]\nname = 'a.example'\n",
@@ -304,7 +298,7 @@ mod tests {
 
     #[test]
     fn private_is_a_word_for_networks() {
-        let (config, found) = findings(
+        let (config, found) = read(
             "[upstream]\ndeny_answers = ['private', '192.0.2.0/24']\nallow_names = 'corp.example'\n",
         );
         assert_eq!(found, "");
@@ -316,12 +310,12 @@ mod tests {
     fn there_is_an_end_to_servers_and_zones() {
         let many = vec!["'udp://192.0.2.1'"; SERVERS_MAX + 1].join(", ");
         assert_eq!(
-            findings(&format!("[upstream]\nmode = 'forward'\nservers = [{many}]\n")).1,
+            read(&format!("[upstream]\nmode = 'forward'\nservers = [{many}]\n")).1,
             "error: more than 16 servers\n  --> s.toml:3:316"
         );
         let zone =
             |i| format!("[[upstream.zone]]\nname = 'z{i}.example'\nservers = 'udp://192.0.2.1'\n");
         let zones: String = (0..=ZONES_MAX).map(zone).collect();
-        assert_eq!(findings(&zones).1, "error: more than 1000 zones\n  --> s.toml:3001:1");
+        assert_eq!(read(&zones).1, "error: more than 1000 zones\n  --> s.toml:3001:1");
     }
 }

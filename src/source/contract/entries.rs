@@ -98,7 +98,7 @@ pub struct Incoming<'i> {
 
 /// What comes of a snapshot.
 #[derive(Debug)]
-pub struct Judgement {
+pub struct Admission {
     /// What is in force from now on.
     pub claims: Claims,
     /// What is put aside.
@@ -116,7 +116,7 @@ pub struct Judgement {
 }
 
 /// Judges a snapshot, given the state in force where there is one.
-pub fn judge(incoming: Incoming<'_>, published: Option<&Published>) -> Judgement {
+pub fn judge(incoming: Incoming<'_>, published: Option<&Published>) -> Admission {
     let bound = incoming.history.is_long() && !incoming.own_file;
     let standings = published.map(|state| &state.standings);
     let mut breaches = Vec::new();
@@ -157,7 +157,7 @@ pub fn judge(incoming: Incoming<'_>, published: Option<&Published>) -> Judgement
         true => keep_removals(&incoming, current, claims.len() as u64, &mut breaches),
         false => (current, None),
     };
-    Judgement { claims, held, held_until, shrunk_since, additions: added, breaches, released }
+    Admission { claims, held, held_until, shrunk_since, additions: added, breaches, released }
 }
 
 /// R6: what no list may name is dropped; where it is more than a hundredth, additions wait.
@@ -354,9 +354,8 @@ impl<'p> Vouchers<'p> {
         Self(others.map(|source| source.claims.members()).collect())
     }
 
-    /// Claims are asked in order; every walk keeps step, so all are asked.
+    /// Claims are asked in order and every walk keeps step, so all are asked once one has it.
     fn vouch(&mut self, claimed: Claimed<'_>) -> bool {
-        // Every cursor goes along, also once one has it.
         let mut found = false;
         for members in &mut self.0 {
             found |= members.has(claimed);

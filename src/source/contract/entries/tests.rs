@@ -47,14 +47,7 @@ fn published(other: &Claims) -> Arc<Published> {
     let policy = policy::load(&text, &mut read, &PublicSuffixes::default(), NOW).0.unwrap();
     let mut pipeline = Pipeline::new(Model::shipped(), Arc::new(policy), Name::root(), 7);
     let source = |id: &str, claims: &Claims| Source {
-        profile: Profile {
-            id: SourceId::new(id),
-            trust: Trust::Scored,
-            mode: Mode::Enforce,
-            weighs_as: id.into(),
-            reference: None,
-            ranks: crate::pipeline::Ranks::default(),
-        },
+        profile: Profile::scored(id, id),
         claims: claims.clone(),
     };
     pipeline.set_sources(vec![source("urlhaus", &Claims::none()), source("certpl", other)]);
