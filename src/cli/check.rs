@@ -1,6 +1,7 @@
 //! `sekisho check`.
 
 use super::args::{Arguments, Check};
+use super::render::counted;
 use super::{Failure, print, print_json, read_configuration, render};
 use crate::daemon::clock::SystemClock;
 use crate::daemon::local;
@@ -47,7 +48,12 @@ fn report(
         let warnings = findings.len() - errors;
         print(&match (errors, warnings) {
             (0, 0) => format!("{}: no findings", checked.join(", ")),
-            _ => format!("{}: {errors} errors, {warnings} warnings", checked.join(", ")),
+            _ => format!(
+                "{}: {}, {}",
+                checked.join(", "),
+                counted(errors, "error"),
+                counted(warnings, "warning")
+            ),
         });
     }
     match errors {

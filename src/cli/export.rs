@@ -1,6 +1,7 @@
 //! `sekisho export DIRECTORY`.
 
 use super::args::{Arguments, Export};
+use super::render::counted;
 use super::{Failure, configuration, print, print_json};
 use crate::daemon::clock::SystemClock;
 use crate::daemon::offline::Offline;
@@ -28,8 +29,7 @@ pub fn run(arguments: &Arguments, export: &Export) -> Result<(), Failure> {
         return print_json(&written);
     }
     for (path, rules) in &written {
-        let noun = if *rules == 1 { "rule" } else { "rules" };
-        print(&format!("{path}  {rules} {noun}"));
+        print(&format!("{path}  {}", counted(*rules, "rule")));
     }
     Ok(())
 }

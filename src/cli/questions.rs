@@ -54,8 +54,10 @@ pub fn feeds(arguments: &Arguments, feeds: &Feeds) -> Result<(), Failure> {
     if let Some(FeedsCommand::Accept { source }) = &feeds.command {
         let path = format!("/v1/feeds/accept?source={}", escaped(source));
         let answer: serde_json::Value = command(arguments, &path)?;
-        return show(arguments, &answer, |answer| {
-            format!("{} entries that were put aside come into force", answer["held"])
+        return show(arguments, &answer, |answer| match answer["held"].as_u64().unwrap_or(0) {
+            0 => "nothing was put aside; the next copy is taken as it is".to_owned(),
+            1 => "the entry that was put aside comes into force".to_owned(),
+            held => format!("{held} entries that were put aside come into force"),
         });
     }
     let now = SystemClock.now();

@@ -21,6 +21,11 @@ pub fn ranking(ranking: &AsnRanking) -> String {
             _ => "points against the average",
         }
     );
+    if ranking.systems.is_empty() {
+        out = "no AS has a rank yet\n".to_owned();
+        lines(&mut out, "not known", &ranking.missing);
+        return out;
+    }
     let mut columns = Columns::right(&[0, 2, 3, 4, 5, 6]);
     let heads = ["", "AS", "rank", "ratio", "7 d", "listed", "CIRCL", "days", "name"];
     columns.row(heads.map(|head| cell(FAINT, head)));

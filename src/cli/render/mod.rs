@@ -37,6 +37,12 @@ pub fn finding(finding: &Diagnostic) -> String {
     }
 }
 
+/// How many there are of something: `1 rule`, `2 rules`.
+pub fn counted(number: usize, noun: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{number} {noun}{plural}")
+}
+
 /// A number with thin groups of three: `1 412 908`.
 pub fn grouped(number: usize) -> String {
     let digits = number.to_string();
