@@ -51,6 +51,8 @@ pub trait Answers: Send + Sync + 'static {
     async fn why(&self, question: WhyQuestion) -> Result<Why, Diagnostic>;
     /// Reads policies and zones again, as an edit does.
     async fn reload(&self) -> Reloaded;
+    /// Forgets what is known of a name, or of it and all names below.
+    fn flush(&self, name: &str, below: bool) -> Result<(), Diagnostic>;
     /// Makes a source due at once; all of them where none is named.
     async fn refresh(&self, source: Option<String>) -> Result<usize, Diagnostic>;
 }

@@ -27,6 +27,7 @@ pub fn local(answers: Arc<dyn Answers>) -> Router {
         .route("/v1/why", get(why))
         .route("/v1/reload", post(reload))
         .route("/v1/refresh", post(refresh))
+        .route("/v1/flush", post(flush))
         .layer(axum::extract::DefaultBodyLimit::max(BODY_OCTETS_MAX))
         .with_state(answers)
 }
@@ -78,6 +79,20 @@ async fn why(State(answers): Daemon, Query(question): Query<WhyQuestion>) -> Res
 
 async fn reload(State(answers): Daemon) -> Response {
     Json(answers.reload().await).into_response()
+}
+
+#[derive(Deserialize)]
+struct Flush {
+    name: String,
+    #[serde(default)]
+    below: bool,
+}
+
+async fn flush(State(answers): Daemon, Query(flush): Query<Flush>) -> Response {
+    match answers.flush(&flush.name, flush.below) {
+        Ok(()) => Json(serde_json::json!({ "flushed": flush.name })).into_response(),
+        Err(finding) => refusal(finding),
+    }
 }
 
 #[derive(Deserialize)]

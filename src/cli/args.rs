@@ -39,6 +39,8 @@ pub enum Command {
     Export(Export),
     /// Read policies and zones again, as an edit of a file does.
     Reload,
+    /// Forget the answers about a name.
+    Flush(Flush),
     /// Fetch a source now, or all of them.
     Refresh(Refresh),
     /// Work with scoring models.
@@ -78,6 +80,16 @@ pub struct Feeds {
 pub struct Export {
     /// Directory to write into.
     pub directory: PathBuf,
+}
+
+/// Which answers.
+#[derive(Debug, Args)]
+pub struct Flush {
+    /// A name, such as `example.com`.
+    pub name: String,
+    /// All names below it as well.
+    #[arg(long)]
+    pub below: bool,
 }
 
 /// Which source.

@@ -13,7 +13,7 @@ pub fn run(arguments: &Arguments, check: &Check) -> Result<(), Failure> {
     let mut findings = Vec::new();
     let mut checked = Vec::new();
     if check.paths.is_empty() {
-        let (config, found) = read_configuration(arguments)?;
+        let (config, found) = read_configuration(arguments.config.as_deref())?;
         findings.extend(found);
         if let Some(config) = config {
             findings.extend(local::read(&config, 0, now).findings);

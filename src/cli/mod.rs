@@ -12,6 +12,7 @@ mod questions;
 pub mod render;
 mod serve;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser as _;
@@ -64,6 +65,7 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
         Command::Feeds(feeds) => questions::feeds(arguments, feeds),
         Command::Export(export) => export::run(arguments, export),
         Command::Reload => questions::reload(arguments),
+        Command::Flush(flush) => questions::flush(arguments, flush),
         Command::Refresh(refresh) => questions::refresh(arguments, refresh),
     }
 }
@@ -77,7 +79,7 @@ fn say(findings: &[Diagnostic]) {
 
 /// The configuration that the arguments name, or the embedded one.
 fn configuration(arguments: &Arguments) -> Result<Config, Failure> {
-    let (config, findings) = read_configuration(arguments)?;
+    let (config, findings) = read_configuration(arguments.config.as_deref())?;
     match config {
         Some(config) => {
             say(&findings);
@@ -87,8 +89,8 @@ fn configuration(arguments: &Arguments) -> Result<Config, Failure> {
     }
 }
 
-fn read_configuration(arguments: &Arguments) -> Result<(Option<Config>, Vec<Diagnostic>), Failure> {
-    let Some(path) = &arguments.config else {
+fn read_configuration(path: Option<&Path>) -> Result<(Option<Config>, Vec<Diagnostic>), Failure> {
+    let Some(path) = path else {
         return Ok(config::read(config::DEFAULT_FILE, config::DEFAULT));
     };
     let shown = path.display().to_string();

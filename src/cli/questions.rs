@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::args::{Arguments, Feeds, Refresh, Why};
+use super::args::{Arguments, Feeds, Flush, Refresh, Why};
 use super::{Failure, configuration, print, print_json, render};
 use crate::api::client::escaped;
 use crate::api::{Client, ClientError, Reloaded, WhyQuestion};
@@ -81,6 +81,16 @@ pub fn reload(arguments: &Arguments) -> Result<(), Failure> {
         format!("{}\n{outcome}", answer.findings.join("\n"))
     })?;
     if accepted { Ok(()) } else { Err(Failure(Vec::new())) }
+}
+
+/// Forgets the answers about a name.
+pub fn flush(arguments: &Arguments, flush: &Flush) -> Result<(), Failure> {
+    let path = format!("/v1/flush?name={}&below={}", escaped(&flush.name), flush.below);
+    let answer: serde_json::Value = command(arguments, &path)?;
+    show(arguments, &answer, |_| match flush.below {
+        true => format!("{} and all names below are asked for anew", flush.name),
+        false => format!("{} is asked for anew", flush.name),
+    })
 }
 
 /// Fetches a source now, or all of them.

@@ -19,7 +19,12 @@ pub fn run(arguments: &Arguments) -> Result<(), Failure> {
     let runtime = runtime.map_err(|error| Diagnostic::error(format!("no runtime: {error}")))?;
     let person = Person { progress: ProgressBar::new_spinner(), try_it: lines_to_try(&config) };
     person.progress.enable_steady_tick(Duration::from_millis(120));
-    runtime.block_on(Box::pin(daemon::serve(config, &person))).map_err(Failure)
+    let path = arguments.config.clone();
+    let reread = Box::new(move || match super::read_configuration(path.as_deref()) {
+        Ok(read) => read,
+        Err(Failure(findings)) => (None, findings),
+    });
+    runtime.block_on(Box::pin(daemon::serve(config, reread, &person))).map_err(Failure)
 }
 
 /// Whoever started the program. The spinner shows on a terminal only.

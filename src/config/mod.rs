@@ -8,6 +8,7 @@
 //! Nothing here opens a file; paths and addresses are as they were written.
 
 mod cross;
+pub mod resolver;
 mod source;
 pub mod v1;
 mod zone;
@@ -16,6 +17,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 pub use cross::check_against;
+pub use resolver::Resolver;
 pub use source::Source;
 pub use zone::FileZone;
 
@@ -63,17 +65,6 @@ pub struct Config {
     pub sources: Vec<Source>,
     /// Policy zones from files, in the order in which they count within their standing.
     pub zones: Vec<FileZone>,
-}
-
-/// The resolver's own side.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Resolver {
-    /// Addresses for UDP and TCP alike.
-    pub listen: Vec<SocketAddr>,
-    /// The clients that are answered; others are refused.
-    pub allow_from: Vec<Network>,
-    /// Memory for answers, in octets.
-    pub cache_octets_max: u64,
 }
 
 /// Where answers come from.

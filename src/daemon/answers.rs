@@ -16,6 +16,8 @@ use crate::pipeline::report::{
 };
 use crate::pipeline::{Published, Subject};
 use crate::publish::file;
+use crate::resolver::cache::CachingUpstream;
+use crate::resolver::upstream::UpstreamResolver;
 use crate::snapshot::Transport;
 use crate::telemetry::Metrics;
 use crate::zone::Mode;
@@ -36,6 +38,10 @@ pub struct Voice {
     pub clock: Arc<dyn Clock>,
     /// What does not change while the daemon runs.
     pub fixed: Fixed,
+    /// What is known of names.
+    pub caching: Arc<CachingUpstream>,
+    /// Who is asked, and what it has learnt.
+    pub upstream: Arc<UpstreamResolver>,
 }
 
 /// What does not change while the daemon runs.
@@ -88,6 +94,26 @@ impl Answers for Voice {
             Ok(()) => told.await.unwrap_or(stopping),
             Err(_) => stopping,
         }
+    }
+
+    fn flush(&self, name: &str, below: bool) -> Result<(), Diagnostic> {
+        let parsed = match name.trim() {
+            "." => Ok(Name::root()),
+            text => Name::from_host(text),
+        };
+        let parsed = parsed.map_err(|error| {
+            Diagnostic::error(format!("`{name}` is not a name: {error}"))
+                .hint("write a name, such as `example.com`")
+        })?;
+        // What the upstream has learnt hangs together; it goes as a whole, and first, so that
+        // nothing old comes back from there.
+        self.upstream.flush().map_err(|error| Diagnostic::error(error.to_string()))?;
+        match below {
+            true => self.caching.cache().flush_below(parsed.as_ref()),
+            false => self.caching.cache().flush_name(parsed.as_ref()),
+        }
+        tracing::info!(name = %parsed, below, "flushed");
+        Ok(())
     }
 
     async fn refresh(&self, source: Option<String>) -> Result<usize, Diagnostic> {

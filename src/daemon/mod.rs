@@ -8,8 +8,10 @@
 pub mod answers;
 pub mod book;
 pub mod clock;
+pub mod designation;
 pub mod exporter;
 pub mod feeds;
+pub mod keeper;
 pub mod local;
 pub mod notices;
 pub mod offline;
@@ -68,7 +70,11 @@ pub trait Watcher: Send + Sync {
 }
 
 /// Runs until told to stop.
-pub async fn serve(config: Config, watcher: &dyn Watcher) -> Result<(), Vec<Diagnostic>> {
+pub async fn serve(
+    config: Config,
+    reread: Box<keeper::Reread>,
+    watcher: &dyn Watcher,
+) -> Result<(), Vec<Diagnostic>> {
     let config = Arc::new(config);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let started_at = clock.now();
@@ -129,19 +135,23 @@ pub async fn serve(config: Config, watcher: &dyn Watcher) -> Result<(), Vec<Diag
 
     let stop = CancellationToken::new();
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
-    let sockets = Sockets::open(&config.resolver.listen, workers)?;
-    let listening = sockets.addresses();
+    let sockets = Sockets::open(&config.resolver, workers)?;
+    let (listening, has_encrypted) = (sockets.addresses(), sockets.has_encrypted());
     let doors = resolver::open(resolver::Needs {
         config: &config,
         sockets,
         in_force,
-        upstream,
+        upstream: upstream.clone(),
         clock: clock.clone(),
         metrics: metrics.clone(),
         seed: state.seed,
         stop: stop.clone(),
+        reread,
     })?;
     let mut not_running = Vec::new();
+    if !has_encrypted {
+        not_running.push("encrypted DNS: `[resolver.encrypted]` has no addresses".to_owned());
+    }
     open_garden(&config, &readers, &clock, state.seed, &stop, &mut not_running).await?;
     feeds.run(&stop);
 
@@ -158,6 +168,8 @@ pub async fn serve(config: Config, watcher: &dyn Watcher) -> Result<(), Vec<Diag
         reload,
         metrics: metrics.clone(),
         clock: clock.clone(),
+        caching: doors.caching.clone(),
+        upstream,
         fixed: Fixed {
             started_at: Some(started_at),
             listening,

@@ -4,16 +4,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use futures_util::future::join_all;
 use tokio::runtime::Handle;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+use super::designation::{self, Listening};
+use super::keeper::{Keeper, Kept, Reread};
 use super::sockets::Sockets;
 use crate::config::{Config, UpstreamMode};
 use crate::diagnostic::Diagnostic;
 use crate::model::time::Clock;
 use crate::resolver::access::Access;
 use crate::resolver::cache::{CacheSettings, CachingUpstream};
+use crate::resolver::encrypted::{Encrypted, QuicFront};
 use crate::resolver::handler::{Handler, HandlerSettings, InForce, Parts};
+use crate::resolver::quota::Limits;
 use crate::resolver::special::{SpecialSettings, SpecialZones};
 use crate::resolver::tcp::{TcpFront, TcpSettings};
 use crate::resolver::udp::{UdpFront, UdpSettings};
@@ -103,25 +109,54 @@ pub struct Needs<'a> {
     pub seed: u64,
     /// Ends what runs.
     pub stop: CancellationToken,
+    /// Reads the configuration again.
+    pub reread: Box<Reread>,
 }
 
 /// The open doors.
 pub struct Doors {
+    /// What is known already, and who is asked for more.
+    pub caching: Arc<CachingUpstream>,
     udp: UdpFront,
     tcp: TcpFront,
+    /// DNS over TLS and HTTPS.
+    streams: Vec<TcpFront>,
+    /// DNS over QUIC and HTTP/3.
+    quic: Vec<QuicFront>,
+}
+
+/// How queries are handled.
+pub fn handling(config: &Config, seed: u64) -> HandlerSettings {
+    HandlerSettings {
+        access: Access::new(&config.resolver.allow_from),
+        dns64: config.resolver.dns64.clone(),
+        rates: config.resolver.rates.clone(),
+        ..HandlerSettings::new(cookie_secret(seed))
+    }
+}
+
+/// The zones served here.
+pub fn special(config: &Config, listening: &Listening) -> Result<SpecialZones, Diagnostic> {
+    let zones = &config.resolver.local_zones;
+    let name = config.resolver.encrypted.name.as_ref();
+    let settings = SpecialSettings {
+        none: !zones.enabled,
+        off: zones.off.clone(),
+        on: zones.on.clone(),
+        // Who names servers for a private zone wants its names asked for there.
+        routed: config.upstream.zones.iter().map(|zone| zone.name.clone()).collect(),
+        dns64: config.resolver.dns64.is_some(),
+        designated: name.and_then(|name| designation::records(name.as_ref(), listening)),
+    };
+    SpecialZones::new(&settings).map_err(|error| Diagnostic::error(error.to_string()))
 }
 
 /// Opens the doors: from here on clients are answered.
 pub fn open(needs: Needs<'_>) -> Result<Doors, Diagnostic> {
-    // Who names servers for a private zone wants its names asked for there.
-    let routed = needs.config.upstream.zones.iter().map(|zone| zone.name.clone()).collect();
-    let special = SpecialZones::new(&SpecialSettings { routed, ..SpecialSettings::default() })
-        .map_err(|error| Diagnostic::error(error.to_string()))?;
-    let caching = CachingUpstream::new(cache(needs.config), needs.upstream);
-    let settings = HandlerSettings {
-        access: Access::new(&needs.config.resolver.allow_from),
-        ..HandlerSettings::new(cookie_secret(needs.seed))
-    };
+    let config = needs.config;
+    let listening = needs.sockets.listening();
+    let special = special(config, &listening)?;
+    let caching = CachingUpstream::new(cache(config), needs.upstream);
     let parts = Parts {
         special,
         in_force: needs.in_force,
@@ -131,19 +166,66 @@ pub fn open(needs: Needs<'_>) -> Result<Doors, Diagnostic> {
         clock: needs.clock,
         events: EventSender::nobody(),
     };
-    let handler = Arc::new(Handler::new(settings, parts));
+    let handler = Arc::new(Handler::new(handling(config, needs.seed), parts));
     let failed = |error: std::io::Error| Diagnostic::error(format!("resolver: {error}"));
-    let Sockets { udp, tcp } = needs.sockets;
+    let kept = certificate(config, &needs.sockets)?;
+    let Sockets { udp, tcp, tls, https, quic, http3 } = needs.sockets;
     let runtime = Handle::current();
-    let udp = UdpFront::start(udp, &handler, &needs.metrics, &runtime, UdpSettings::default());
-    let tcp = TcpFront::start(tcp, &handler, &needs.metrics, TcpSettings::default());
-    Ok(Doors { udp: udp.map_err(failed)?, tcp: tcp.map_err(failed)? })
+    let limits = &config.resolver.limits;
+    let waiting = Limits { all_max: limits.queries, client_max: limits.client_queries };
+    let udp_settings = UdpSettings { limits: waiting, ..UdpSettings::default() };
+    let connections = Limits { all_max: limits.connections, client_max: limits.client_connections };
+    let tcp_settings = TcpSettings { connections, ..TcpSettings::default() };
+    let udp = UdpFront::start(udp, &handler, &needs.metrics, &runtime, udp_settings);
+    let tcp = TcpFront::start(tcp, &handler, &needs.metrics, tcp_settings);
+    let mut doors = Doors {
+        caching: Arc::clone(handler.upstream()),
+        udp: udp.map_err(failed)?,
+        tcp: tcp.map_err(failed)?,
+        streams: Vec::new(),
+        quic: Vec::new(),
+    };
+    if let Some(kept) = &kept {
+        let encrypted = Encrypted {
+            certificates: Arc::clone(&kept.certificates),
+            handler: &handler,
+            metrics: &needs.metrics,
+            settings: tcp_settings,
+        };
+        doors.streams.push(encrypted.tls(tls).map_err(failed)?);
+        doors.streams.push(encrypted.https(https).map_err(failed)?);
+        doors.quic.push(encrypted.quic(quic).map_err(failed)?);
+        doors.quic.push(encrypted.http3(http3).map_err(failed)?);
+    }
+    let hangup = signal(SignalKind::hangup()).map_err(failed)?;
+    let keeper = Keeper { kept, handler, listening, seed: needs.seed, reread: needs.reread };
+    tokio::spawn(keeper.run(hangup, needs.stop));
+    Ok(doors)
+}
+
+/// The certificate, where something shows it.
+fn certificate(config: &Config, sockets: &Sockets) -> Result<Option<Kept>, Diagnostic> {
+    match &config.resolver.encrypted.certificate {
+        _ if !sockets.has_encrypted() => Ok(None),
+        Some(files) => Kept::open(files).map(Some),
+        None => {
+            Err(Diagnostic::error("there are sockets for encrypted transports and no certificate")
+                .hint("add `certificate` and `key` to `[resolver.encrypted]`"))
+        }
+    }
 }
 
 impl Doors {
     /// Takes no more queries and waits a little for those under way.
     pub async fn close(self) {
-        tokio::join!(self.udp.drain(GRACE), self.tcp.drain(GRACE));
+        let streams = self.streams.into_iter().map(|front| front.drain(GRACE));
+        let quic = self.quic.into_iter().map(|front| front.drain(GRACE));
+        tokio::join!(
+            self.udp.drain(GRACE),
+            self.tcp.drain(GRACE),
+            join_all(streams),
+            join_all(quic)
+        );
     }
 }
 

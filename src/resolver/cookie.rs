@@ -13,6 +13,9 @@ use crate::model::Timestamp;
 /// Octets of the whole option: eight are the client's, sixteen ours.
 pub const COOKIE_OCTETS: usize = 24;
 const CLIENT_OCTETS: usize = 8;
+/// RFC 9018 section 4.3.
+const AGE_SECONDS_MAX: u32 = 3600;
+const AHEAD_SECONDS_MAX: u32 = 300;
 /// Version 1 and three reserved octets (RFC 9018 section 4).
 const VERSION: [u8; 4] = [1, 0, 0, 0];
 
@@ -36,6 +39,18 @@ pub fn cookie(
     }
     cookie[16..].copy_from_slice(&hasher.finish().to_le_bytes());
     Some(cookie)
+}
+
+/// Whether a client shows a cookie that we gave to it lately, and so is where it says (RFC 9018
+/// section 4.3: not older than an hour, not more than five minutes ahead).
+pub fn is_ours(secret: &[u8; 16], received: &[u8], client: IpAddr, now: Timestamp) -> bool {
+    let Some(at) = received.get(12..16).and_then(|octets| octets.try_into().ok()) else {
+        return false;
+    };
+    let at = u32::from_be_bytes(at);
+    let lately = now.0.saturating_sub(at) <= AGE_SECONDS_MAX
+        && at.saturating_sub(now.0) <= AHEAD_SECONDS_MAX;
+    lately && cookie(secret, received, client, Timestamp(at)).is_some_and(|ours| ours == received)
 }
 
 #[cfg(test)]
@@ -73,6 +88,19 @@ mod tests {
             let made = cookie(&key, &received, client.parse().unwrap(), Timestamp(now)).unwrap();
             assert_eq!(HEXLOWER.encode(&made), format!("{client_cookie}{server_cookie}"));
         }
+    }
+
+    #[test]
+    fn a_cookie_is_ours_for_its_client_and_for_an_hour() {
+        let client = "192.0.2.1".parse().unwrap();
+        let made = cookie(&[7; 16], &[5; 8], client, Timestamp(10_000)).unwrap();
+        let shown = |secret: u8, client: &str, now| {
+            is_ours(&[secret; 16], &made, client.parse().unwrap(), Timestamp(now))
+        };
+        assert!(shown(7, "192.0.2.1", 10_000) && shown(7, "192.0.2.1", 13_600));
+        assert!(!shown(7, "192.0.2.1", 13_601) && !shown(7, "192.0.2.1", 9_699));
+        assert!(!shown(8, "192.0.2.1", 10_000) && !shown(7, "192.0.2.2", 10_000));
+        assert!(!is_ours(&[7; 16], &made[..8], client, Timestamp(10_000)));
     }
 
     #[test]

@@ -8,9 +8,12 @@
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::fmt::{self, Write as _};
+use std::sync::Arc;
 
 use super::cache::{Answer, QuestionRef};
+use super::dns64::{self, Dns64, Finding};
 use super::handler::{Client, InForce, ZoneInForce};
 use super::message::{Request, rcode, rtype};
 use super::reply::{Body, Envelope, Reply, SoaPlace, SoaRecord};
@@ -36,6 +39,8 @@ pub(super) struct Flow<'a> {
     pub in_force: &'a InForce,
     pub special: &'a SpecialZones,
     pub minimal_any: &'a [RrSet],
+    /// How addresses are made up, for a client that gets them.
+    pub dns64: Option<&'a Dns64>,
     pub recall: &'a dyn Fn(QuestionRef<'_>) -> Option<Result<Answer, UpstreamError>>,
     pub resolved: &'a Resolved,
 }
@@ -162,7 +167,97 @@ impl<'a> Flow<'a> {
         if request.rtype == rtype::ANY {
             return Ok(Truth::MinimalAny);
         }
-        self.look_up(request.name, request.dnssec_ok(), request.recursion_desired())
+        let recurse = request.recursion_desired();
+        if let Some((target, dns64)) = self.translated_pointer() {
+            return self.truth_of_pointer(target, dns64, recurse);
+        }
+        let truth = self.look_up(request.name, request.rtype, request.dnssec_ok(), recurse)?;
+        self.translated(request.name, truth, request.dnssec_ok(), recurse)
+    }
+
+    /// How addresses are made up for this query. A client that validates by itself (CD and DO) gets
+    /// none that it would have to reject (RFC 6147 section 5.5).
+    fn dns64(&self) -> Option<&'a Dns64> {
+        let validates = self.request.checking_disabled() && self.request.dnssec_ok();
+        self.dns64.filter(|_| !validates)
+    }
+
+    /// What is said of a name's IPv6 addresses where it may have IPv4 addresses alone (RFC 6147
+    /// section 5.1).
+    fn translated(
+        &self,
+        name: NameRef<'_>,
+        truth: Truth<'a>,
+        dnssec_ok: bool,
+        recurse: bool,
+    ) -> Result<Truth<'a>, Question> {
+        let Some(dns64) = self.dns64().filter(|_| self.request.rtype == rtype::AAAA) else {
+            return Ok(truth);
+        };
+        let ttl_max = match &truth {
+            Truth::Resolved(answer, lookup) => match dns64.judge(&answer.resolution, answer.ttl) {
+                Finding::Stands => return Ok(truth),
+                Finding::Without(resolution) => {
+                    let answer = Answer { resolution: Arc::new(resolution), ..answer.clone() };
+                    return Ok(Truth::Resolved(answer, *lookup));
+                }
+                Finding::Absent { ttl_max } => ttl_max,
+            },
+            // Servers that do not know the type answer in many ways (section 5.1.2).
+            Truth::Failed(UpstreamError::Failed(_) | UpstreamError::Timeout) => {
+                dns64::TTL_SECONDS_MAX
+            }
+            _ => return Ok(truth),
+        };
+        let found = self.look_up(name, rtype::A, dnssec_ok, recurse)?;
+        let Truth::Resolved(answer, lookup) = found else { return Ok(truth) };
+        let made = dns64.synthesize(&answer.resolution, answer.ttl, ttl_max);
+        Ok(match made {
+            // The times to live have run down already.
+            Some(made) => {
+                let answer =
+                    Answer { resolution: Arc::new(made), ttl: Ttl::Aged(0), ..answer.clone() };
+                Truth::Resolved(answer, lookup)
+            }
+            None => truth,
+        })
+    }
+
+    /// The name that a question about the name of a made-up address is about.
+    fn translated_pointer(&self) -> Option<(Name, &'a Dns64)> {
+        let dns64 = self.dns64().filter(|_| self.request.rtype == rtype::PTR)?;
+        Some((dns64.reverse(self.request.name)?, dns64))
+    }
+
+    fn truth_of_pointer(
+        &self,
+        target: Name,
+        dns64: &Dns64,
+        recurse: bool,
+    ) -> Result<Truth<'a>, Question> {
+        let name = self.request.name;
+        let truth = match self.special.answer(target.as_ref(), rtype::PTR) {
+            Some(answer) => Truth::Special(answer),
+            None => self.look_up(target.as_ref(), rtype::PTR, false, recurse)?,
+        };
+        let (found, answer, lookup) = match &truth {
+            Truth::Resolved(answer, lookup) => (None, Some(answer.clone()), *lookup),
+            Truth::Special(of) => {
+                let (answers, authorities) = rewrite::special(of, target.as_ref(), rtype::PTR);
+                let found = dns64::local(target.as_ref(), of.rcode, &answers, &authorities);
+                (found, None, CacheLookup::Hit)
+            }
+            _ => return Ok(truth),
+        };
+        let made = match (&found, &answer) {
+            (Some(found), _) => dns64.pointer(name, &target, found, Ttl::Aged(0)),
+            (_, Some(answer)) => dns64.pointer(name, &target, &answer.resolution, answer.ttl),
+            _ => None,
+        };
+        let Some(made) = made else { return Ok(truth) };
+        let extended_error = answer.and_then(|answer| answer.extended_error);
+        let answer = Answer { resolution: Arc::new(made), ttl: Ttl::Aged(0), extended_error };
+        Ok(Truth::Resolved(answer, lookup))
     }
 
     /// What the world says to the same question about the target of a policy's alias. Policy does
@@ -170,19 +265,23 @@ impl<'a> Flow<'a> {
     fn truth_of_target(&self, target: NameRef<'_>) -> Result<Truth<'a>, Question> {
         match self.special.answer(target, self.request.rtype) {
             Some(answer) => Ok(Truth::Special(answer)),
-            None => self.look_up(target, false, true),
+            None => {
+                let truth = self.look_up(target, self.request.rtype, false, true)?;
+                self.translated(target, truth, false, true)
+            }
         }
     }
 
     fn look_up(
         &self,
         name: NameRef<'_>,
+        rtype: u16,
         dnssec_ok: bool,
         recurse: bool,
     ) -> Result<Truth<'a>, Question> {
         let question = QuestionRef {
             name,
-            rtype: self.request.rtype,
+            rtype,
             dnssec_ok,
             checking_disabled: self.request.checking_disabled(),
         };
@@ -200,10 +299,14 @@ impl<'a> Flow<'a> {
     /// Writes the truth.
     fn tell(&self, truth: &Truth<'_>, out: &mut Vec<u8>) -> Outcome {
         let wanted = self.request.rtype;
+        let made;
         let (reply, outcome) = match truth {
             Truth::Special(answer) => {
                 let place = SoaPlace::Authority;
                 let soa = SoaRecord { wire: answer.soa, ttl: special::TTL_SECONDS, place };
+                made = self.made(answer.sets);
+                let sets = made.as_deref().unwrap_or(answer.sets);
+                let answer = SpecialAnswer { sets, ..*answer };
                 let body = Body::Data { sets: answer.sets, rtype: wanted, ttl_max: u32::MAX };
                 let reply = Reply {
                     authoritative: true,
@@ -290,13 +393,30 @@ impl<'a> Flow<'a> {
         Ok((outcome, cache))
     }
 
+    /// What a response comes to for this query. Addresses are made up after policy has decided, so
+    /// that local data reach clients that have IPv6 alone.
+    fn rewritten<'h>(&self, hit: &'h Hit<'_>) -> Rewritten<'h> {
+        match (&hit.response, rewritten(hit, self.request.rtype)) {
+            (Response::Data(sets), Rewritten::Negative(_)) => match self.made(sets) {
+                Some(made) => Rewritten::Data(Cow::Owned(made)),
+                None => Rewritten::Negative(rcode::NO_ERROR),
+            },
+            (_, rewritten) => rewritten,
+        }
+    }
+
+    /// IPv6 addresses made of local data, where they are asked for and there are none.
+    fn made(&self, sets: &[RrSet]) -> Option<Vec<RrSet>> {
+        self.dns64().filter(|_| self.request.rtype == rtype::AAAA)?.sets(sets)
+    }
+
     /// Rewrites the answer at the query name.
     fn rewrite_question(&self, hit: &Hit<'_>, out: &mut Vec<u8>) -> Result<Outcome, Question> {
         let wanted = self.request.rtype;
-        match rewritten(hit, wanted) {
+        match self.rewritten(hit) {
             Rewritten::Negative(code) => self.write(hit, code, Body::Empty, true, out),
             Rewritten::Data(sets) => {
-                let body = Body::Data { sets, rtype: wanted, ttl_max: hit.ttl_max };
+                let body = Body::Data { sets: &sets, rtype: wanted, ttl_max: hit.ttl_max };
                 self.write(hit, rcode::NO_ERROR, body, false, out);
             }
             Rewritten::Alias { target, ttl } if follows_aliases(wanted) => {
@@ -318,12 +438,12 @@ impl<'a> Flow<'a> {
         out: &mut Vec<u8>,
     ) -> Result<Outcome, Question> {
         let mut records = lead.records;
-        match rewritten(hit, self.request.rtype) {
+        match self.rewritten(hit) {
             _ if !lead.complete => self.compose(hit, rcode::NO_ERROR, &records, &[], out),
             Rewritten::Negative(code) => self.compose(hit, code, &records, &[], out),
             Rewritten::Data(sets) => {
                 let wanted = self.request.rtype;
-                records.extend(rewrite::data(hit.name, sets, wanted, hit.ttl_max));
+                records.extend(rewrite::data(hit.name, &sets, wanted, hit.ttl_max));
                 self.compose(hit, rcode::NO_ERROR, &records, &[], out);
             }
             Rewritten::Alias { target, ttl } => {
@@ -402,7 +522,7 @@ impl<'a> Flow<'a> {
 /// What a rewriting response comes to for a type.
 enum Rewritten<'h> {
     Negative(u16),
-    Data(&'h [RrSet]),
+    Data(Cow<'h, [RrSet]>),
     Alias { target: Name, ttl: u32 },
 }
 
@@ -420,7 +540,7 @@ fn rewritten<'h>(hit: &'h Hit<'_>, wanted: u16) -> Rewritten<'h> {
             Some(_) if is_service_binding(wanted) => Rewritten::Negative(rcode::NO_ERROR),
             Some((target, ttl)) => Rewritten::Alias { target, ttl: ttl.min(hit.ttl_max) },
             None if wanted == rtype::ANY || sets.iter().any(|set| set.rtype == wanted) => {
-                Rewritten::Data(sets)
+                Rewritten::Data(Cow::Borrowed(sets))
             }
             None => Rewritten::Negative(rcode::NO_ERROR),
         },

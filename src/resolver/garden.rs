@@ -20,15 +20,16 @@ use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
+use super::quota::{Limits, Quota};
 use crate::model::time::Clock;
 use crate::model::{Name, Timestamp};
 
-/// Clients on the page at once; it is small and nobody stays.
-const CONNECTIONS_MAX: usize = 256;
+/// Connections to the page at once; it is small and nobody stays. A browser opens six to one host
+/// (and nobody is to keep all others out).
+const CONNECTIONS: Limits = Limits { all_max: 256, client_max: 16 };
 /// A browser sends its request at once.
 const HEADER_TIME: Duration = Duration::from_secs(5);
 /// No client needs longer for a page of two kilobytes.
@@ -68,9 +69,8 @@ pub struct Garden {
 impl Garden {
     /// Serves the page on a bound socket until the future is dropped.
     pub async fn serve(self: Arc<Self>, listener: TcpListener) -> io::Result<()> {
-        let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+        let places = Quota::new(CONNECTIONS);
         loop {
-            let Ok(place) = places.clone().acquire_owned().await else { return Ok(()) };
             let (stream, client) = match listener.accept().await {
                 Ok(accepted) => accepted,
                 // A client that is gone before it is greeted, or no descriptors for a moment.
@@ -79,6 +79,10 @@ impl Garden {
                     tokio::task::yield_now().await;
                     continue;
                 }
+            };
+            let Ok(place) = places.enter(client.ip()) else {
+                tracing::debug!(%client, "walled garden: too many connections");
+                continue;
             };
             let garden = self.clone();
             tokio::spawn(async move {
@@ -254,6 +258,24 @@ mod tests {
             let answer = ask(request).await;
             assert!(answer.contains(" 400 ") && !answer.contains("script"), "{answer}");
         }
+    }
+
+    #[tokio::test]
+    async fn one_client_does_not_keep_the_page_to_itself() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let garden = Garden { reasons: Arc::new(Says), clock: Arc::new(At(7)), seed: 1 };
+        let server = tokio::spawn(Arc::new(garden).serve(listener));
+        let mut held = Vec::new();
+        for _ in 0..CONNECTIONS.client_max {
+            held.push(TcpStream::connect(address).await.unwrap());
+        }
+        let mut one_more = TcpStream::connect(address).await.unwrap();
+        let mut answer = Vec::new();
+        // It is closed at once, without a word.
+        let _ = one_more.read_to_end(&mut answer).await;
+        assert!(answer.is_empty() && held.len() == CONNECTIONS.client_max);
+        server.abort();
     }
 
     #[tokio::test]

@@ -14,10 +14,12 @@ use tokio::time::Instant;
 
 use super::access::Access;
 use super::cache::{Answer, Cached, CachingUpstream, QuestionRef};
-use super::cookie::cookie;
+use super::cookie::{cookie, is_ours};
+use super::dns64::Dns64;
 use super::flow::{Attempt, Done, Flow, Resolved};
 use super::message::{Incoming, NameBuffer, PAYLOAD_OCTETS_MIN, Request, rcode, read, rtype};
-use super::reply::{Envelope, Reply, SoaWire, write_header};
+use super::rate::{Kind, RateSettings, Rates, Sending};
+use super::reply::{Envelope, Reply, SoaWire, truncate, write_header};
 use super::special::SpecialZones;
 use crate::model::time::Clock;
 use crate::model::{RrSet, Timestamp};
@@ -30,8 +32,9 @@ use crate::zone::PolicyZone;
 /// What every message over a connection can hold (RFC 1035 section 4.2.2).
 pub const MESSAGE_OCTETS_MAX: usize = 65_535;
 /// Questions that are asked for one query: the one that was put, one about the target of a policy's
-/// alias, and as many again where what is in memory changes meanwhile.
-const QUESTIONS_MAX: usize = 4;
+/// alias, each once more about IPv4 addresses (DNS64), and as many again where what is in memory
+/// changes meanwhile.
+const QUESTIONS_MAX: usize = 8;
 /// Prohibited and Invalid Query Type (RFC 8914 section 4.19, RFC 9824 section 3.5).
 const PROHIBITED: u16 = 18;
 const INVALID_QUERY_TYPE: u16 = 30;
@@ -69,6 +72,10 @@ pub struct HandlerSettings {
     pub payload_octets: u16,
     /// The secret of cookies; servers behind one address share it (RFC 9018).
     pub cookie_secret: [u8; 16],
+    /// How addresses are made up for clients that have IPv6 alone, if they are.
+    pub dns64: Option<Dns64>,
+    /// How often clients are answered.
+    pub rates: RateSettings,
 }
 
 impl HandlerSettings {
@@ -79,6 +86,8 @@ impl HandlerSettings {
             deadline: Duration::from_millis(4500),
             payload_octets: 1232,
             cookie_secret,
+            dns64: None,
+            rates: RateSettings::default(),
         }
     }
 }
@@ -156,10 +165,16 @@ pub struct Now {
     pub cache: u64,
 }
 
-/// Everything an answer is made of.
-pub struct Handler {
+/// What may be exchanged while queries are answered.
+struct Manner {
     settings: HandlerSettings,
     special: SpecialZones,
+}
+
+/// Everything an answer is made of.
+pub struct Handler {
+    manner: ArcSwap<Manner>,
+    rates: Rates,
     in_force: Arc<ArcSwap<InForce>>,
     upstream: Arc<CachingUpstream>,
     runtime: Handle,
@@ -217,9 +232,10 @@ impl Handler {
             ttl: MINIMAL_ANY_TTL,
             rdata: vec![b"\x07RFC8482\0".as_slice().into()],
         };
+        let seed = settings.cookie_secret.first_chunk().map_or(0, |s| u64::from_be_bytes(*s));
         Self {
-            settings,
-            special,
+            manner: ArcSwap::from_pointee(Manner { settings, special }),
+            rates: Rates::new(seed),
             in_force,
             upstream,
             runtime,
@@ -228,6 +244,16 @@ impl Handler {
             events,
             minimal_any: [hinfo],
         }
+    }
+
+    /// Puts other settings and zones in place, from the next query on.
+    pub fn replace(&self, settings: HandlerSettings, special: SpecialZones) {
+        self.manner.store(Arc::new(Manner { settings, special }));
+    }
+
+    /// The cache and who is asked.
+    pub fn upstream(&self) -> &Arc<CachingUpstream> {
+        &self.upstream
     }
 
     /// The time, to be read once for a batch of queries.
@@ -245,12 +271,21 @@ impl Handler {
         out: &mut Vec<u8>,
     ) -> Fast {
         let mut buffer = NameBuffer::default();
-        let request = match self.open(packet, client, now, &mut buffer, out) {
+        let manner = self.manner.load();
+        if !self.rates.take_query(&manner.settings.rates, client.address.ip(), now.cache) {
+            shard.lost(client.transport, Loss::RateLimited);
+            return Fast::Silent;
+        }
+        let request = match self.open(&manner, packet, client, now, &mut buffer, out) {
             Opening::Silent => {
                 shard.lost(client.transport, Loss::NoQuery);
                 return Fast::Silent;
             }
             Opening::Refused(outcome) => {
+                if !self.may_leave(&manner, None, client, now, out) {
+                    shard.lost(client.transport, Loss::RateLimited);
+                    return Fast::Silent;
+                }
                 shard.query(client.transport, outcome);
                 return Fast::Reply;
             }
@@ -258,10 +293,15 @@ impl Handler {
             Opening::Question(request) => request,
         };
         let in_force = self.in_force.load();
-        match self.attempt(&request, client, &in_force, &Resolved::new(), now, out) {
+        let resolved = Resolved::new();
+        match self.attempt(&manner, &request, client, &in_force, &resolved, now, out) {
             Attempt::Needs(_) => Fast::Slow,
             Attempt::Done(done) => {
                 let silent = done.outcome == Outcome::Silent;
+                if !silent && !self.may_leave(&manner, Some(&request), client, now, out) {
+                    shard.lost(client.transport, Loss::RateLimited);
+                    return Fast::Silent;
+                }
                 self.report(&request, client, done, out, now, Duration::ZERO, shard);
                 if silent { Fast::Silent } else { Fast::Reply }
             }
@@ -271,8 +311,17 @@ impl Handler {
     /// Answers, asking the upstream where that is necessary. None is silence.
     pub async fn answer(&self, packet: &[u8], client: Client, shard: &Shard) -> Option<Vec<u8>> {
         let mut buffer = NameBuffer::default();
-        let mut out = Vec::with_capacity(usize::from(self.settings.payload_octets));
-        let request = match self.open(packet, client, self.now(), &mut buffer, &mut out) {
+        let manner = self.manner.load_full();
+        // Other transports come by `fast` first, which has counted the question.
+        let uncounted =
+            matches!(client.transport, Transport::Doh | Transport::Doq | Transport::Doh3);
+        let (rates, address) = (&manner.settings.rates, client.address.ip());
+        if uncounted && !self.rates.take_query(rates, address, self.now().cache) {
+            shard.lost(client.transport, Loss::RateLimited);
+            return None;
+        }
+        let mut out = Vec::with_capacity(usize::from(manner.settings.payload_octets));
+        let request = match self.open(&manner, packet, client, self.now(), &mut buffer, &mut out) {
             Opening::Silent => {
                 shard.lost(client.transport, Loss::NoQuery);
                 return None;
@@ -288,14 +337,19 @@ impl Handler {
         };
         let in_force = self.in_force.load_full();
         let start = Instant::now();
-        let deadline = start + self.settings.deadline;
+        let deadline = start + manner.settings.deadline;
         let mut resolved = Resolved::new();
         loop {
             let now = self.now();
-            let question = match self.attempt(&request, client, &in_force, &resolved, now, &mut out)
-            {
+            let attempt =
+                self.attempt(&manner, &request, client, &in_force, &resolved, now, &mut out);
+            let question = match attempt {
                 Attempt::Done(done) => {
                     let silent = done.outcome == Outcome::Silent;
+                    if !silent && !self.may_leave(&manner, Some(&request), client, now, &mut out) {
+                        shard.lost(client.transport, Loss::RateLimited);
+                        return None;
+                    }
                     let waited = start.elapsed();
                     self.report(&request, client, done, &out, now, waited, shard);
                     return (!silent).then_some(out);
@@ -310,6 +364,40 @@ impl Handler {
                 false => None,
             };
             resolved.push((question, result.unwrap_or(Err(UpstreamError::Timeout))));
+        }
+    }
+
+    /// Whether a response over UDP leaves, perhaps truncated, by the rate of its like. A client
+    /// that shows a cookie of ours asks for itself.
+    fn may_leave(
+        &self,
+        manner: &Manner,
+        request: Option<&Request<'_>>,
+        client: Client,
+        now: Now,
+        out: &mut Vec<u8>,
+    ) -> bool {
+        let HandlerSettings { rates, cookie_secret, .. } = &manner.settings;
+        if rates.responses_per_second == 0 || client.transport != Transport::Udp {
+            return true;
+        }
+        let address = client.address.ip();
+        let shown = request.and_then(|request| request.edns?.cookie);
+        if shown.is_some_and(|shown| is_ours(cookie_secret, shown, address, now.time)) {
+            return true;
+        }
+        let kind = match (request, out.get(3).map_or(0, |octet| u16::from(octet & 0xf))) {
+            (Some(request), rcode::NO_ERROR) => Kind::Data(request.name_wire(), request.rtype),
+            (_, rcode::NAME_ERROR) => Kind::NoName,
+            _ => Kind::Error,
+        };
+        match (self.rates.response(rates, address, kind, now.cache), request) {
+            (Sending::Whole, _) => true,
+            (Sending::Truncated, Some(request)) => {
+                truncate(out, request.question_end);
+                true
+            }
+            _ => false,
         }
     }
 
@@ -333,13 +421,14 @@ impl Handler {
     /// Everything that can be said before policy.
     fn open<'p>(
         &'p self,
+        manner: &Manner,
         packet: &'p [u8],
         client: Client,
         now: Now,
         buffer: &'p mut NameBuffer,
         out: &mut Vec<u8>,
     ) -> Opening<'p> {
-        let allowed = self.settings.access.allows(client.address.ip());
+        let allowed = manner.settings.access.allows(client.address.ip());
         let header = |code, outcome, out: &mut Vec<u8>| {
             let (code, outcome) =
                 if allowed { (code, outcome) } else { (rcode::REFUSED, Outcome::Refused) };
@@ -370,7 +459,7 @@ impl Handler {
             None => Opening::Question(request),
             Some((code, reason)) => {
                 let reply = Reply { reason, ..Reply::empty(code) };
-                reply.write(&self.envelope(&request, client, now), out);
+                reply.write(&manner.envelope(&request, client, now), out);
                 Opening::Refused(match code {
                     rcode::REFUSED => Outcome::Refused,
                     _ => Outcome::Malformed,
@@ -379,28 +468,10 @@ impl Handler {
         }
     }
 
-    fn envelope<'r>(&self, request: &'r Request<'r>, client: Client, now: Now) -> Envelope<'r> {
-        let edns = request.edns.unwrap_or_default();
-        let ours = self.settings.payload_octets;
-        let octets_max = match client.transport {
-            // Less than 512 means 512 (RFC 6891 section 6.2.3).
-            Transport::Udp => usize::from(edns.payload_octets.min(ours).max(PAYLOAD_OCTETS_MIN)),
-            _ => MESSAGE_OCTETS_MAX,
-        };
-        let encrypted = !matches!(client.transport, Transport::Udp | Transport::Tcp);
-        let secret = &self.settings.cookie_secret;
-        Envelope {
-            request,
-            octets_max,
-            payload_octets: ours,
-            cookie: edns.cookie.and_then(|c| cookie(secret, c, client.address.ip(), now.time)),
-            keepalive: client.keepalive.filter(|_| edns.keepalive),
-            padded: edns.padded && encrypted,
-        }
-    }
-
+    #[expect(clippy::too_many_arguments, reason = "an answer takes all of this")]
     fn attempt(
         &self,
+        manner: &Manner,
         request: &Request<'_>,
         client: Client,
         in_force: &InForce,
@@ -411,11 +482,12 @@ impl Handler {
         let recall = |question: QuestionRef<'_>| self.recall(question, now);
         let flow = Flow {
             request,
-            envelope: self.envelope(request, client, now),
+            envelope: manner.envelope(request, client, now),
             client,
             in_force,
-            special: &self.special,
+            special: &manner.special,
             minimal_any: &self.minimal_any,
+            dns64: manner.settings.dns64.as_ref().filter(|d| d.serves(client.address.ip())),
             recall: &recall,
             resolved,
         };
@@ -465,6 +537,28 @@ impl Handler {
                 waited_microseconds: u32::try_from(waited.as_micros()).unwrap_or(u32::MAX),
             })
         });
+    }
+}
+
+impl Manner {
+    fn envelope<'r>(&self, request: &'r Request<'r>, client: Client, now: Now) -> Envelope<'r> {
+        let edns = request.edns.unwrap_or_default();
+        let ours = self.settings.payload_octets;
+        let octets_max = match client.transport {
+            // Less than 512 means 512 (RFC 6891 section 6.2.3).
+            Transport::Udp => usize::from(edns.payload_octets.min(ours).max(PAYLOAD_OCTETS_MIN)),
+            _ => MESSAGE_OCTETS_MAX,
+        };
+        let encrypted = !matches!(client.transport, Transport::Udp | Transport::Tcp);
+        let secret = &self.settings.cookie_secret;
+        Envelope {
+            request,
+            octets_max,
+            payload_octets: ours,
+            cookie: edns.cookie.and_then(|c| cookie(secret, c, client.address.ip(), now.time)),
+            keepalive: client.keepalive.filter(|_| edns.keepalive),
+            padded: edns.padded && encrypted,
+        }
     }
 }
 
@@ -540,6 +634,29 @@ mod tests {
         packet.truncate(20);
         assert_eq!(fast(&rig, &packet, client), "Refused rd ra");
         assert_eq!(rig.metrics.queries(Outcome::Refused), 3);
+    }
+
+    #[tokio::test]
+    async fn responses_beyond_the_rate_slip_or_stay_away_but_for_connections_and_cookies() {
+        let rates = RateSettings { responses_per_second: 1, ..RateSettings::default() };
+        let settings = HandlerSettings { rates, ..HandlerSettings::new([0; 16]) };
+        let rules = [rule("*.bad.test", Action::NxDomain)];
+        let zones = vec![policy("rpz1.policy", rules)];
+        let rig = Rig::new(Plan { zones, settings: Some(settings), ..Plan::default() });
+        let heads = |question: &str| {
+            let head = |reply: String| reply.lines().next().unwrap_or_default().to_owned();
+            [(); 3].map(|()| head(rig.ask_fast(question)))
+        };
+        assert_eq!(heads("www.bad.test A"), ["NXDomain rd ra", "silence", "NXDomain tc rd ra"]);
+        assert_eq!(heads("www.bad.test A tcp"), ["NXDomain rd ra"; 3]);
+        let (packet, client) = query("www.bad.test A");
+        let mut message = Message::from_vec(&packet).unwrap();
+        let now = rig.handler.now();
+        let ours = cookie(&[0; 16], &[5; 8], client.address.ip(), now.time).unwrap();
+        let edns = message.edns.as_mut().unwrap();
+        edns.options_mut().insert(EdnsOption::Unknown(10, ours.to_vec()));
+        let packet = message.to_vec().unwrap();
+        assert!((0..9).all(|_| fast(&rig, &packet, client).starts_with("NXDomain rd")));
     }
 
     #[tokio::test]

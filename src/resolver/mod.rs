@@ -4,12 +4,14 @@ pub mod access;
 mod batch;
 pub mod cache;
 pub mod cookie;
+pub mod dns64;
 pub mod encrypted;
 mod flow;
 pub mod garden;
 pub mod handler;
 pub mod message;
 pub mod quota;
+pub mod rate;
 pub mod reply;
 mod rewrite;
 #[cfg(test)]

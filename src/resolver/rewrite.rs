@@ -90,11 +90,16 @@ pub fn resolved(resolution: &Resolution, ttl: Ttl) -> (Vec<Record>, Vec<Record>)
     let plain = |records: Vec<Record>| {
         records
             .into_iter()
-            .filter(|record| !DNSSEC_TYPES.contains(&record.rtype))
+            .filter(|record| !is_dnssec(record.rtype))
             .map(|record| aged(record, ttl))
             .collect()
     };
     (plain(resolution.sections.answers()), plain(resolution.sections.authorities()))
+}
+
+/// Whether records of this type are there for validation alone.
+pub fn is_dnssec(rtype: u16) -> bool {
+    DNSSEC_TYPES.contains(&rtype)
 }
 
 /// The answer and authority records of a locally served name.

@@ -1,11 +1,13 @@
 //! Zones that every resolver serves itself, so that questions about them never leave the network:
 //! special names (RFC 6761 and later registrations) and the reverse zones of private addresses
-//! (RFC 6303, RFC 7793). Policy zones come before them, and each can be switched off, for instance
-//! where an internal server has names for private addresses.
+//! (RFC 6303, RFC 7793); with DNS64 also `ipv4only.arpa` (RFC 8880). Policy zones come before them,
+//! and each can be switched off, for instance where an internal server has names for private
+//! addresses.
 
 use crate::model::{Name, NameRef, RrSet};
 use crate::zone::{Serial, Soa};
 
+use super::dns64::IPV4_ONLY;
 use super::message::{rcode, rtype};
 use super::reply::SoaWire;
 
@@ -25,8 +27,10 @@ enum Content {
     Loopback,
     /// One name, the reverse of a loopback address, points to `localhost`.
     LocalhostPointer(&'static str),
+    /// The zone's own name has records, and no name below it exists (RFC 8880).
+    Fixed,
 }
-use Content::{Empty, LocalhostPointer, Loopback, NoData};
+use Content::{Empty, Fixed, LocalhostPointer, Loopback, NoData};
 
 /// Zones served unless they are switched off. 16 to 31.172.in-addr.arpa (RFC 6303 section 4.1) and
 /// 64 to 127.100.in-addr.arpa (RFC 7793) come on top.
@@ -78,6 +82,13 @@ pub struct SpecialSettings {
     /// Names with servers of their own: they and all below are asked there, whatever zone they
     /// lie in.
     pub routed: Vec<Name>,
+    /// Whether addresses are made for clients that have IPv6 alone: then `ipv4only.arpa` and the
+    /// names of its addresses are served here, and not switched off by [`Self::none`] (RFC 8880
+    /// section 7.1).
+    pub dns64: bool,
+    /// The records of `_dns.resolver.arpa`: what listens besides (RFC 9462). Nothing is said where
+    /// `resolver.arpa` is not served.
+    pub designated: Option<RrSet>,
 }
 
 /// A zone that was to be switched on or off and is none of these.
@@ -95,15 +106,15 @@ pub struct SpecialZones {
     routed: Box<[Name]>,
     /// What every name below `localhost` has.
     loopback: [RrSet; 2],
-    pointer: [RrSet; 1],
 }
 
 #[derive(Debug)]
 struct SpecialZone {
     name: Name,
     content: Content,
-    /// The name with a pointer.
-    pointer: Name,
+    /// The one name with records, where there is one, and the records.
+    owner: Name,
+    sets: Vec<RrSet>,
     soa: SoaWire,
     /// SOA and NS.
     apex: [RrSet; 2],
@@ -143,18 +154,25 @@ impl SpecialZones {
             return Err(UnknownZone(stranger.clone()));
         }
         let on = settings.on.iter().map(|name| (name.clone(), Empty));
+        let dns64 = ipv4_only_zones().into_iter().filter(|_| settings.dns64);
         let mut zones: Vec<SpecialZone> = known
             .into_iter()
             .filter(|(name, _)| !settings.none && !settings.off.contains(name))
             .chain(on)
             .map(|(name, content)| SpecialZone::new(name, content))
+            .chain(dns64)
             .collect();
+        if let Some(zone) =
+            zones.iter_mut().find(|zone| zone.name == constant_name("resolver.arpa"))
+        {
+            zone.owner = constant_name("_dns.resolver.arpa");
+            zone.sets = settings.designated.iter().cloned().collect();
+        }
         zones.sort_by(|a, b| a.name.cmp(&b.name));
         zones.dedup_by(|a, b| a.name == b.name);
         let mut tops: Vec<Name> =
             zones.iter().map(|zone| zone.name.as_ref().top(1).to_owned()).collect();
         tops.dedup();
-        let localhost = constant_name("localhost").as_ref().to_wire();
         Ok(Self {
             zones: zones.into(),
             tops: tops.into(),
@@ -163,7 +181,6 @@ impl SpecialZones {
                 set(rtype::A, vec![127, 0, 0, 1]),
                 set(rtype::AAAA, std::net::Ipv6Addr::LOCALHOST.octets().into()),
             ],
-            pointer: [set(rtype::PTR, localhost)],
         })
     }
 
@@ -183,14 +200,15 @@ impl SpecialZones {
         let sets: &[RrSet] = match zone.content {
             Loopback if matches!(wanted, rtype::SOA | rtype::NS) && name == apex => &zone.apex,
             Loopback => &self.loopback,
-            LocalhostPointer(_) if name == zone.pointer.as_ref() => &self.pointer,
+            _ if name == apex && matches!(wanted, rtype::SOA | rtype::NS) => &zone.apex,
+            _ if name == zone.owner.as_ref() && !zone.sets.is_empty() => &zone.sets,
             _ if name == apex => &zone.apex,
             _ => &[],
         };
         let exists = match zone.content {
             Loopback | NoData => true,
-            LocalhostPointer(_) => zone.pointer.as_ref().is_at_or_below(name),
-            Empty => name == apex,
+            LocalhostPointer(_) => zone.owner.as_ref().is_at_or_below(name),
+            Empty | Fixed => name == apex,
         };
         let rcode = if exists { rcode::NO_ERROR } else { rcode::NAME_ERROR };
         Some(SpecialAnswer { zone: apex, soa: &zone.soa, apex: &zone.apex, rcode, sets })
@@ -211,13 +229,34 @@ impl SpecialZone {
             ttl: TTL_SECONDS,
         };
         let apex = [set(rtype::SOA, soa.to_wire()), set(rtype::NS, name.as_ref().to_wire())];
-        let pointer = match content {
-            LocalhostPointer(owner) => constant_name(owner),
-            _ => Name::root(),
+        let (owner, sets) = match content {
+            LocalhostPointer(owner) => {
+                let localhost = constant_name("localhost").as_ref().to_wire();
+                (constant_name(owner), vec![set(rtype::PTR, localhost)])
+            }
+            _ => (name.clone(), Vec::new()),
         };
         let soa = SoaWire::new(name.as_ref(), &soa);
-        Self { name, content, pointer, soa, apex }
+        Self { name, content, owner, sets, soa, apex }
     }
+
+    /// A zone whose own name has these records.
+    fn fixed(name: &str, sets: Vec<RrSet>) -> Self {
+        Self { sets, ..Self::new(constant_name(name), Fixed) }
+    }
+}
+
+/// `ipv4only.arpa` and the names of its addresses (RFC 7050, RFC 8880).
+fn ipv4_only_zones() -> Vec<SpecialZone> {
+    let addresses = IPV4_ONLY.map(|address| address.octets().as_slice().into()).to_vec();
+    let addresses = RrSet { rtype: rtype::A, ttl: TTL_SECONDS, rdata: addresses };
+    let name = "ipv4only.arpa";
+    let pointer = || vec![set(rtype::PTR, constant_name(name).as_ref().to_wire())];
+    let reverse = IPV4_ONLY.map(|address| {
+        let [a, b, c, d] = address.octets();
+        SpecialZone::fixed(&format!("{d}.{c}.{b}.{a}.in-addr.arpa"), pointer())
+    });
+    std::iter::once(SpecialZone::fixed(name, vec![addresses])).chain(reverse).collect()
 }
 
 fn default_zones() -> Vec<(Name, Content)> {

@@ -14,11 +14,9 @@ use tracing_subscriber::{EnvFilter, Registry};
 
 /// What is logged unless the configuration says otherwise.
 ///
-/// hickory-server writes two lines at `info` for each request. The resolver crates warn of every
-/// name that is no zone cut and of every answer that does not fit, so that whoever sends questions
-/// or answers would fill the log.
-pub const FILTER_DEFAULT: &str =
-    "info,hickory_server=warn,hickory_resolver=off,hickory_net=off,hickory_proto=off";
+/// The resolver crates warn of every name that is no zone cut and of every answer that does not
+/// fit, so that whoever sends questions or answers would fill the log.
+pub const FILTER_DEFAULT: &str = "info,hickory_resolver=off,hickory_net=off,hickory_proto=off";
 
 /// The name under which the journal files our lines (`journalctl -t sekisho`).
 const JOURNAL_IDENTIFIER: &str = "sekisho";
@@ -188,10 +186,9 @@ mod tests {
     }
 
     #[test]
-    fn the_default_filter_keeps_requests_of_the_server_crate_out() {
+    fn the_default_filter_keeps_the_resolver_crates_out() {
         let text = logged(Form::Json, FILTER_DEFAULT, || {
-            tracing::info!(target: "hickory_server::server", "request");
-            tracing::warn!(target: "hickory_server::server", "socket lost");
+            tracing::warn!(target: "sekisho::resolver::udp", "socket lost");
             tracing::warn!(target: "hickory_resolver::recursor::handle", "lookup error");
             tracing::error!(target: "hickory_net::dnssec", "rejecting response");
             tracing::debug!("one query");

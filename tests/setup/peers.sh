@@ -9,6 +9,7 @@ packages=(
     unbound
     nsd
     knot-dnsutils  # kdig
+    curl           # DNS over HTTPS by hand
     systemd procps # systemd-analyze, and the kill that the unit names
     iproute2 xz-utils # a network of a test's own, and lists as they are recorded
 )

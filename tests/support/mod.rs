@@ -213,7 +213,8 @@ impl Daemon {
         (status, std::mem::take(&mut self.heard).join("\n"))
     }
 
-    fn output(&mut self) -> String {
+    /// All it has printed so far.
+    pub fn output(&mut self) -> String {
         self.heard.extend(self.lines.try_iter());
         format!("its output:\n{}", self.heard.join("\n"))
     }

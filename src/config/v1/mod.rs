@@ -1,6 +1,7 @@
 //! What may stand in a configuration file of version 1. `default.toml` beside the parent module
 //! has every key with what it is for.
 
+mod resolver;
 mod source;
 mod upstream;
 mod words;
@@ -9,7 +10,7 @@ mod zone;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use super::{Api, Config, Dnssec, Log, Page, Publish, Resolver};
+use super::{Api, Config, Dnssec, Log, Page, Publish};
 use crate::diagnostic::Diagnostic;
 use crate::document::{Table, Value};
 use crate::model::{Name, Network};
@@ -17,25 +18,6 @@ use crate::policy::compile;
 use crate::source::settings::LicenceMode;
 use crate::telemetry::log::FILTER_DEFAULT;
 
-/// Clients that are answered by default: this machine and private networks (RFC 1918, RFC 4193),
-/// and link-local addresses, which come from no further than the next router. An open resolver is
-/// a weapon in the hands of others (RFC 5358).
-const ALLOW_FROM: [&str; 8] = [
-    "127.0.0.0/8",
-    "::1",
-    "10.0.0.0/8",
-    "172.16.0.0/12",
-    "192.168.0.0/16",
-    "fc00::/7",
-    "169.254.0.0/16",
-    "fe80::/10",
-];
-/// Memory for answers: some 200,000 of them, the working set of a few thousand clients.
-const CACHE_OCTETS: u64 = 64 << 20;
-/// The least that is of use, a thousandth of which is one large answer.
-const CACHE_OCTETS_MIN: u64 = 1 << 20;
-/// A tebibyte, so that a slip in the unit is seen.
-const CACHE_OCTETS_MAX: u64 = 1 << 40;
 /// The most addresses to listen on.
 const LISTEN_MAX: usize = 64;
 /// The longest text that is kept, in octets.
@@ -60,7 +42,7 @@ pub(super) fn read(root: &Table<'_>, file: &str) -> Config {
             .get("licence")
             .and_then(|v| v.word(&licences))
             .unwrap_or(LicenceMode::Commercial),
-        resolver: section(root, "resolver", resolver),
+        resolver: section(root, "resolver", resolver::resolver),
         upstream: section(root, "upstream", upstream::upstream),
         dnssec: section(root, "dnssec", dnssec),
         page: section(root, "page", |table| Page {
@@ -77,33 +59,6 @@ pub(super) fn read(root: &Table<'_>, file: &str) -> Config {
 /// Reads a section that may be missing.
 fn section<T>(root: &Table<'_>, key: &'static str, read: impl Fn(Option<&Table<'_>>) -> T) -> T {
     root.table(key, |table| read(Some(table))).unwrap_or_else(|| read(None))
-}
-
-fn resolver(table: Option<&Table<'_>>) -> Resolver {
-    let get = |key| table.and_then(|table| table.get(key));
-    let networks = table.map_or_else(Vec::new, |table| networks(table, "allow_from"));
-    let addresses = table.map_or_else(Vec::new, |table| listen(table, "listen"));
-    if let Some(value) = get("listen")
-        && value.clone().items().is_empty()
-    {
-        value.report(Diagnostic::error("there is no address to listen on"));
-    }
-    let cache = get("cache_size")
-        .and_then(|v| v.parse(|text| words::octets(text, CACHE_OCTETS_MIN..=CACHE_OCTETS_MAX)));
-    Resolver {
-        listen: match addresses.is_empty() {
-            true => vec![SocketAddr::from(([127, 0, 0, 1], 5300))],
-            false => addresses,
-        },
-        // An empty list answers nobody, which is what it says.
-        allow_from: match get("allow_from") {
-            None => ALLOW_FROM
-                .map(|text| Network::parse_strict(text).expect("a constant network is sound"))
-                .to_vec(),
-            Some(_) => networks,
-        },
-        cache_octets_max: cache.unwrap_or(CACHE_OCTETS),
-    }
 }
 
 fn dnssec(table: Option<&Table<'_>>) -> Dnssec {
@@ -242,7 +197,8 @@ mod tests {
             (
                 "[resolver]\ntls = 1\n",
                 "error: unknown key `tls` in `[resolver]`\n  --> s.toml:2:1\n\
-                 hint: known here are `allow_from`, `listen` and `cache_size`",
+                 hint: known here are `allow_from`, `listen`, `cache_size`, `local_zones`, `dns64`, \
+                 `encrypted`, `limits` and `rate_limit`",
             ),
             (
                 "[api]\nhttp = '192.0.2.1:80'\n",

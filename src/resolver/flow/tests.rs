@@ -1,7 +1,11 @@
 //! Exact replies in scripted worlds.
 
+use super::super::access::Access;
+use super::super::dns64::{Dns64, Prefix};
+use super::super::handler::HandlerSettings;
 use super::super::script::{Plan, Rig, World, data, name, policy, rig, rule};
 use super::super::special::SpecialSettings;
+use crate::model::Network;
 use std::time::Duration;
 
 use crate::model::{Action, Rule};
@@ -404,5 +408,124 @@ async fn an_alias_among_local_data_is_followed() {
     assert_eq!(
         rig.ask_fast("www.bad.test CNAME"),
         positive("www.bad.test. 60 CNAME localhost.", "www.bad.test")
+    );
+}
+
+fn network(text: &str) -> Network {
+    Network::parse_strict(text).unwrap()
+}
+
+/// A world with IPv4 alone, seen by clients with IPv6 alone.
+fn translating(rules: impl IntoIterator<Item = Rule>, world: World) -> Rig {
+    let dns64 = Dns64 {
+        prefixes: vec![Prefix::new(network("64:ff9b::/96")).unwrap()],
+        exclude: vec![network("::ffff:0:0/96")],
+        exclude_v4: Access::new(&[network("10.0.0.0/8")]),
+        clients: Some(Access::new(&[network("127.0.0.0/8")])),
+    };
+    let settings = HandlerSettings { dns64: Some(dns64), ..HandlerSettings::new([0; 16]) };
+    Rig::new(Plan {
+        zones: vec![policy("rpz1.policy", rules)],
+        world,
+        settings: Some(settings),
+        special: SpecialSettings { dns64: true, ..SpecialSettings::default() },
+        ..Plan::default()
+    })
+}
+
+const NO_AAAA: &str = "--good.test. 120 SOA ns.good.test. h.good.test. 1 2 3 4 120";
+
+fn v4_only() -> World {
+    world()
+        .says("www.good.test AAAA", NO_AAAA)
+        .says_with(
+            "tobad.good.test AAAA",
+            0,
+            &format!("tobad.good.test. 300 CNAME www.bad.test.\n{NO_AAAA}"),
+            |resolution| resolution.is_negative = true,
+        )
+        .says("inner.test AAAA", NO_AAAA)
+        .says("inner.test A", "inner.test. 300 A 10.0.0.1")
+        .says("both.test AAAA", "both.test. 300 AAAA 2001:db8::1")
+        .says("mapped.test AAAA", "mapped.test. 300 AAAA ::ffff:192.0.2.9")
+        .says("mapped.test A", "mapped.test. 300 A 192.0.2.9")
+        .says_code("gone.test AAAA", 3, NO_AAAA)
+        .says(
+            "34.216.184.93.in-addr.arpa PTR",
+            "34.216.184.93.in-addr.arpa. 300 PTR www.good.test.",
+        )
+}
+
+/// The answer records alone.
+async fn answers(rig: &Rig, question: &str) -> Vec<String> {
+    let reply = rig.ask(question).await;
+    let is_answer =
+        |line: &&str| !["authority ", "additional ", "error "].iter().any(|w| line.starts_with(w));
+    reply.lines().filter(is_answer).map(str::to_owned).collect()
+}
+
+#[tokio::test]
+async fn names_with_ipv4_alone_get_addresses_behind_the_translator() {
+    let rig = translating([], v4_only());
+    let ok = "NoError rd ra";
+    let good = "www.good.test. 120 AAAA 64:ff9b::c633:640a";
+    assert_eq!(answers(&rig, "www.good.test AAAA").await, [ok, good]);
+    assert_eq!(answers(&rig, "www.good.test AAAA do").await, [ok, good], "without AD");
+    assert_eq!(answers(&rig, "both.test AAAA").await, [ok, "both.test. 300 AAAA 2001:db8::1"]);
+    assert_eq!(answers(&rig, "inner.test AAAA").await, [ok], "not translated");
+    assert_eq!(answers(&rig, "gone.test AAAA").await, ["NXDomain rd ra"]);
+    let mapped = "mapped.test. 300 AAAA 64:ff9b::c000:209";
+    assert_eq!(answers(&rig, "mapped.test AAAA").await, [ok, mapped]);
+    let chain = "tobad.good.test. 300 CNAME www.bad.test.";
+    let end = "www.bad.test. 120 AAAA 64:ff9b::c000:20a";
+    assert_eq!(answers(&rig, "tobad.good.test AAAA").await, [ok, chain, end]);
+    assert_eq!(answers(&rig, "www.good.test AAAA @10.0.0.9").await, [ok], "another client");
+    let only = answers(&rig, "ipv4only.arpa AAAA").await;
+    assert_eq!(only[1], "ipv4only.arpa. 10800 AAAA 64:ff9b::c000:aa");
+}
+
+#[tokio::test]
+async fn a_client_that_validates_gets_nothing_made_up() {
+    let rig = translating([], v4_only());
+    let (mut packet, client) = super::super::script::query("www.good.test AAAA do");
+    packet[3] |= 0x10;
+    let reply = rig.handler.answer(&packet, client, &rig.shard).await.unwrap();
+    assert_eq!(super::super::script::shown(&reply).lines().next(), Some("NoError rd ra cd"));
+    assert_eq!(rig.asked(), ["www.good.test AAAA"]);
+}
+
+#[tokio::test]
+async fn addresses_are_made_after_policy_and_do_not_get_past_it() {
+    let rig = translating(
+        [
+            rule("ip 198.51.100.0/24", Action::NxDomain),
+            rule("www.bad.test", data(&["A 203.0.113.80"])),
+            rule("nodata.test", Action::NoData),
+            rule("garden.bad.test", Action::Redirect(name("mapped.test"))),
+        ],
+        v4_only(),
+    );
+    assert_eq!(answers(&rig, "www.good.test AAAA").await, ["NXDomain rd ra"]);
+    assert_eq!(
+        answers(&rig, "www.bad.test AAAA").await,
+        ["NoError rd ra", "www.bad.test. 60 AAAA 64:ff9b::cb00:7150"]
+    );
+    assert_eq!(answers(&rig, "nodata.test AAAA").await, ["NoError rd ra"]);
+    assert_eq!(
+        answers(&rig, "garden.bad.test AAAA").await[1..],
+        ["garden.bad.test. 60 CNAME mapped.test.", "mapped.test. 300 AAAA 64:ff9b::c000:209"]
+    );
+}
+
+#[tokio::test]
+async fn the_name_of_a_made_up_address_leads_to_that_of_the_ipv4_address() {
+    let rig = translating([], v4_only());
+    let name = "2.2.8.d.8.b.d.5.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.b.9.f.f.4.6.0.0.ip6.arpa";
+    assert_eq!(
+        answers(&rig, &format!("{name} PTR")).await[1..],
+        [
+            format!("{name}. 300 CNAME 34.216.184.93.in-addr.arpa."),
+            "34.216.184.93.in-addr.arpa. 300 PTR www.good.test.".to_owned()
+        ]
     );
 }
