@@ -28,6 +28,7 @@ pub mod telemetry;
 pub mod api;
 pub mod archive;
 pub mod evaluate;
+pub mod ledger;
 pub mod publish;
 pub mod resolver;
 pub mod source;

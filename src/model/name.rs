@@ -320,6 +320,20 @@ impl Borrow<[u8]> for Name {
     }
 }
 
+/// Presentation form, as in [`Display`](fmt::Display).
+impl serde::Serialize for Name {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for Name {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Self::from_presentation(&text).map_err(serde::de::Error::custom)
+    }
+}
+
 impl std::str::FromStr for Name {
     type Err = NameError;
 
