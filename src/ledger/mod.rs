@@ -125,7 +125,7 @@ impl Ledger for SqliteLedger {
     }
 
     async fn registrations(&self) -> Result<Vec<Registration>, LedgerError> {
-        self.ask(|c| rows::registrations(c)).await
+        self.ask(rows::registrations).await
     }
 
     async fn keep_draw(&self, draw: Draw) -> Result<(), LedgerError> {
@@ -133,7 +133,7 @@ impl Ledger for SqliteLedger {
     }
 
     async fn draws(&self) -> Result<Vec<Draw>, LedgerError> {
-        self.ask(|c| rows::draws(c)).await
+        self.ask(rows::draws).await
     }
 
     async fn keep_audit(&self, audit: Audit) -> Result<Audit, LedgerError> {
@@ -142,7 +142,7 @@ impl Ledger for SqliteLedger {
     }
 
     async fn audits(&self) -> Result<Vec<Audit>, LedgerError> {
-        self.ask(|c| rows::audits(c)).await
+        self.ask(rows::audits).await
     }
 
     async fn keep_report(&self, report: Report) -> Result<(), LedgerError> {
@@ -152,7 +152,7 @@ impl Ledger for SqliteLedger {
     }
 
     async fn reports(&self) -> Result<Vec<Report>, LedgerError> {
-        self.ask(|c| rows::reports(c)).await
+        self.ask(rows::reports).await
     }
 
     async fn keep_sign(&self, sign: Sign) -> Result<(), LedgerError> {
@@ -160,7 +160,7 @@ impl Ledger for SqliteLedger {
     }
 
     async fn signs(&self) -> Result<Vec<Sign>, LedgerError> {
-        self.ask(|c| rows::signs(c)).await
+        self.ask(rows::signs).await
     }
 
     async fn keep_mute(&self, mute: Mute) -> Result<(), LedgerError> {
@@ -182,7 +182,7 @@ impl Ledger for SqliteLedger {
     }
 
     async fn counts(&self) -> Result<LedgerCounts, LedgerError> {
-        self.ask(|c| rows::counts(c)).await
+        self.ask(rows::counts).await
     }
 }
 
