@@ -40,7 +40,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::api::{self, Answers as _};
 use crate::archive::Generations;
-use crate::config::{Config, UpstreamMode};
+use crate::config::Config;
 use crate::diagnostic::Diagnostic;
 use crate::model::time::Clock;
 use crate::pipeline::Published;
@@ -165,9 +165,6 @@ pub async fn serve(
         again: again.clone(),
     })?;
     let mut not_running = Vec::new();
-    if config.dnssec.validate && matches!(config.upstream.mode, UpstreamMode::Forward { .. }) {
-        not_running.push("DNSSEC validation: forwarders are taken at their word".to_owned());
-    }
     if !has_encrypted {
         not_running.push("encrypted DNS: `[resolver.encrypted]` has no addresses".to_owned());
     }
