@@ -18,6 +18,7 @@ pub mod octets;
 pub mod options;
 pub mod record;
 pub mod soa;
+pub mod structured;
 pub mod tsig;
 pub mod walk;
 pub mod wire;
