@@ -5,6 +5,7 @@
 //! of them. The longest configured name above a name decides which tree it is validated in; a name
 //! below none of them is answered as it comes, and its security is indeterminate.
 
+mod amend;
 mod diagnosis;
 mod island;
 
@@ -150,8 +151,14 @@ impl<H: DnsHandle> Validator<H> {
             (_, Some(root)) => ask(root, query, options),
             _ => ask(&self.inner, query, options),
         };
-        Found::read(name, asking.await)
+        Found::read(name, asking.await.map(amended))
     }
+}
+
+/// A validated answer, with what the validator takes for unsigned although it need not be signed.
+fn amended(mut response: DnsResponse) -> DnsResponse {
+    amend::synthesized(&mut response);
+    response
 }
 
 /// Boxed: the three futures differ, and they are large.
@@ -184,6 +191,11 @@ impl Found {
             Err(NetError::Dns(DnsError::NoRecordsFound(found))) if found.ns.is_none() => {
                 Ok(Self::negative(found))
             }
+            Err(NetError::Dns(DnsError::Nsec { response, query, .. }))
+                if amend::is_proven_expansion(query.name(), &response) =>
+            {
+                Ok(Self::of_message(name, &response))
+            }
             Err(NetError::Dns(DnsError::Nsec { response, proof, .. })) => {
                 let mut found = Self::of_message(name, &response);
                 found.about = name.clone();
@@ -201,6 +213,9 @@ impl Found {
     pub fn of_message(name: &model::Name, message: &Message) -> Self {
         let mut outcome = convert::outcome(message);
         outcome.extended.extend(diagnosis::of_records(message));
+        if amend::rests_on_opt_out(&convert::hickory_name(name.as_ref()), message) {
+            outcome.security = Some(Security::Insecure);
+        }
         let about = message.queries.first().map(|query| convert::name(query.name()));
         let is_negative = outcome.answers.is_empty();
         Self { outcome, is_negative, about: about.unwrap_or_else(|| name.clone()) }
