@@ -276,3 +276,35 @@ async fn over_quic(fronts: &Fronts, name: &str) -> Message {
     let request = DnsRequest::new(query, DnsRequestOptions::default());
     exchange.send(request).first_answer().await.unwrap().into_message()
 }
+
+#[test]
+fn why_resolves_what_rules_depend_on_and_says_who_gets_around_them() {
+    let Some(tools) = Tools::find() else { return };
+    if !world::in_own_network("why_resolves_what_rules_depend_on_and_says_who_gets_around_them") {
+        return;
+    }
+    let folder = support::temporary_folder();
+    let tree = Tree::start(&tools, folder.path());
+    let zone = "[[zone]]\nfile = 'foreign.rpz'\n";
+    let instance = Instance::new(&(configuration(&tree) + zone));
+    instance.write("zones/foreign.rpz", "32.2.100.51.198.rpz-ip CNAME .\n");
+    let instance = instance.start();
+    let why = instance.json(&["why", "alias.good.test"]);
+    assert_eq!(why["outcome"]["action"], "nxdomain", "{why}");
+    let decided = &why["matches"][0];
+    let says = ["zone", "trigger", "behind"].map(|key| decided[key].as_str().unwrap_or_default());
+    assert_eq!(says, ["foreign.rpz", "198.51.100.2/32", "www.good.test"], "{why}");
+    assert_eq!(why["answer"][1]["addresses"][0], "198.51.100.2", "{why}");
+    let changes = why["changes"].to_string();
+    assert!(changes.contains("sets DO") && changes.contains("leaves RD out"), "{changes}");
+    for (bit, reason) in [("--dnssec", "DO=1 saves"), ("--no-recursion", "RD=0 saves")] {
+        let why = instance.json(&["why", "alias.good.test", bit]);
+        assert_eq!(why["outcome"]["action"], "resolved", "{why}");
+        assert!(why["matches"][0]["reason"].as_str().unwrap().starts_with(reason), "{why}");
+    }
+    let why = instance.json(&["why", "alias.good.test", "--no-resolve"]);
+    assert!(why["matches"].as_array().unwrap().is_empty(), "{why}");
+    assert!(why["missing"][0].as_str().unwrap().contains("not resolved"), "{why}");
+    let said = instance.say(&["why", "alias.good.test", "--transport", "tcp", "--type", "A"]);
+    assert!(said.contains("198.51.100.2/32 for www.good.test"), "{said}");
+}

@@ -25,6 +25,18 @@ pub struct WhyQuestion {
     /// The query type by name, `A` where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rtype: Option<String>,
+    /// How the client asks: `udp`, which is usual, or `tcp`, as which encrypted transports count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transport: Option<String>,
+    /// Whether the client sets DO.
+    #[serde(default)]
+    pub dnssec_ok: bool,
+    /// Whether the client leaves RD out.
+    #[serde(default)]
+    pub no_recursion: bool,
+    /// Whether the name is resolved where rules depend on its answer.
+    #[serde(default)]
+    pub resolve: bool,
 }
 
 /// Which AS somebody wants to see.
