@@ -1,6 +1,7 @@
 //! What may stand in a configuration file of version 1. `default.toml` beside the parent module
 //! has every key with what it is for.
 
+mod prediction;
 mod resolver;
 mod source;
 mod upstream;
@@ -51,6 +52,7 @@ pub(super) fn read(root: &Table<'_>, file: &str) -> Config {
         api: section(root, "api", api),
         publish: section(root, "publish", publish),
         log: section(root, "log", log),
+        prediction: section(root, "prediction", prediction::prediction),
         sources: source::sources(root, file),
         zones: zone::zones(root, file),
     }
