@@ -12,6 +12,7 @@ pub mod designation;
 pub mod exporter;
 pub mod feeds;
 pub mod keeper;
+pub mod keys;
 pub mod local;
 pub mod neighbourhood;
 pub mod notices;
