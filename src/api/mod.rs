@@ -12,6 +12,7 @@ pub use client::{Client, ClientError};
 pub use routes::{local, public};
 
 use crate::diagnostic::Diagnostic;
+use crate::pdns::question as pdns;
 use crate::pipeline::report::{AsnRanking, AsnSays, FeedSays, Status, Why};
 
 /// What somebody asks about.
@@ -67,6 +68,8 @@ pub trait Answers: Send + Sync + 'static {
     fn metrics(&self) -> String;
     /// How the program is.
     fn status(&self) -> Status;
+    /// What was seen of a name or address.
+    fn pdns(&self, question: pdns::Question) -> Result<pdns::Answer, Diagnostic>;
     /// Has the model of names trained anew; `status` tells when that is done.
     fn train(&self) -> Result<(), Diagnostic>;
     /// Every source and its state.

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Answers, AsnQuestion, AsnRankQuestion, WhyQuestion};
 use crate::diagnostic::Diagnostic;
+use crate::pdns::question::Question;
 
 /// Octets of a request that carries a command.
 const BODY_OCTETS_MAX: usize = 64 * 1024;
@@ -27,6 +28,7 @@ pub fn local(answers: Arc<dyn Answers>) -> Router {
         .route("/v1/why", get(why))
         .route("/v1/asn/rank", get(asn_ranking))
         .route("/v1/asn", get(asn))
+        .route("/v1/pdns", get(pdns))
         .route("/v1/model/train", post(train))
         .route("/v1/reload", post(reload))
         .route("/v1/refresh", post(refresh))
@@ -68,6 +70,13 @@ async fn metrics(State(answers): Daemon) -> Response {
 
 async fn status(State(answers): Daemon) -> Response {
     Json(answers.status()).into_response()
+}
+
+async fn pdns(State(answers): Daemon, Query(question): Query<Question>) -> Response {
+    match answers.pdns(question) {
+        Ok(answer) => Json(answer).into_response(),
+        Err(finding) => refusal(finding),
+    }
 }
 
 async fn train(State(answers): Daemon) -> Response {

@@ -45,6 +45,8 @@ pub enum Command {
     Refresh(Refresh),
     /// Show the worst AS (`asn rank`), or one of them (`asn AS64500`).
     Asn(Asn),
+    /// Say what was resolved here: where a name led, which names led to an address, since when.
+    Pdns(Pdns),
     /// Work with scoring models.
     #[command(subcommand)]
     Model(Model),
@@ -143,6 +145,20 @@ pub struct Asn {
     /// How many of the worst, at most 1000.
     #[arg(long, default_value_t = 25, value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub count: u16,
+}
+
+/// What was seen.
+#[derive(Debug, Args)]
+pub struct Pdns {
+    /// A name such as `shop.example`, an address, or `.` for everything.
+    #[arg(value_name = "NAME|IP")]
+    pub what: String,
+    /// All names below it as well.
+    #[arg(long)]
+    pub below: bool,
+    /// Every record as a line in the Passive DNS Common Output Format.
+    #[arg(long)]
+    pub cof: bool,
 }
 
 /// Where to.

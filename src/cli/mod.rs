@@ -9,6 +9,7 @@ mod evaluate;
 mod export;
 mod logging;
 mod model;
+mod pdns;
 mod questions;
 pub mod render;
 mod serve;
@@ -67,6 +68,7 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
         Command::Feeds(feeds) => questions::feeds(arguments, feeds),
         Command::Asn(asn) => questions::asn(arguments, asn),
         Command::Export(export) => export::run(arguments, export),
+        Command::Pdns(pdns) => pdns::run(arguments, pdns),
         Command::Reload => questions::reload(arguments),
         Command::Flush(flush) => questions::flush(arguments, flush),
         Command::Refresh(refresh) => questions::refresh(arguments, refresh),

@@ -164,7 +164,7 @@ pub fn refresh(arguments: &Arguments, refresh: &Refresh) -> Result<(), Failure> 
     show(arguments, &answer, |answer| format!("{} sources are being fetched", answer["due"]))
 }
 
-fn show<T: Serialize>(
+pub(super) fn show<T: Serialize>(
     arguments: &Arguments,
     answer: &T,
     render: impl FnOnce(&T) -> String,
@@ -177,7 +177,7 @@ fn show<T: Serialize>(
 }
 
 /// Asks the daemon, or its state directory.
-fn ask<T: DeserializeOwned>(
+pub(super) fn ask<T: DeserializeOwned>(
     arguments: &Arguments,
     path: &str,
     offline: impl FnOnce(&Offline) -> Result<T, Diagnostic>,
@@ -194,7 +194,7 @@ fn ask<T: DeserializeOwned>(
 }
 
 /// Tells the daemon to do something.
-fn command<T: DeserializeOwned>(arguments: &Arguments, path: &str) -> Result<T, Failure> {
+pub(super) fn command<T: DeserializeOwned>(arguments: &Arguments, path: &str) -> Result<T, Failure> {
     let config = configuration(arguments)?;
     runtime()?.block_on(client(&config).post(path)).map_err(refused)
 }

@@ -7,12 +7,14 @@ use hickory_proto::rr::RecordType;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::book::Book;
+use super::observer;
 use super::training::Trainer;
 use crate::api::{Answers, AsnQuestion, AsnRankQuestion, Reloaded, WhyQuestion};
 use crate::bgp::Family;
 use crate::diagnostic::Diagnostic;
 use crate::model::time::Clock;
-use crate::model::{Indicator, Name, Timestamp};
+use crate::model::{Indicator, Name, NameRef, Timestamp};
+use crate::pdns;
 use crate::pipeline::report::{
     AsnRanking, AsnSays, FeedSays, PolicySays, PopularitySays, PredictionSays, SnapshotSays,
     Status, Why, ZoneSays,
@@ -40,6 +42,8 @@ pub struct Voice {
     pub metrics: Arc<Metrics>,
     /// The time.
     pub clock: Arc<dyn Clock>,
+    /// What was seen here; none where nobody watches.
+    pub pdns: Option<observer::Shared>,
     /// Trains the model of names.
     pub trainer: Arc<Trainer>,
     /// What people ask about later.
@@ -88,6 +92,15 @@ impl Answers for Voice {
         let policy = self.policy.borrow().clone();
         let says = status(&state, &self.book, policy, &self.fixed, self.clock.now());
         with_prediction(says, self.trainer.says())
+    }
+
+    fn pdns(&self, question: pdns::question::Question) -> Result<pdns::question::Answer, Diagnostic> {
+        let Some(table) = &self.pdns else {
+            return Err(Diagnostic::error("nothing is remembered of what was resolved")
+                .hint("set `enabled = true` in `[pdns]` of the configuration"));
+        };
+        let state = self.published.borrow().clone();
+        pdns(&table.read(), &state, &question, self.clock.now())
     }
 
     fn train(&self) -> Result<(), Diagnostic> {
@@ -150,6 +163,22 @@ impl Answers for Voice {
     async fn accept(&self, source: String) -> Result<usize, Diagnostic> {
         self.book.accept(&source)
     }
+}
+
+/// What was seen of a name or address.
+pub fn pdns(
+    table: &pdns::Table,
+    state: &Published,
+    question: &pdns::question::Question,
+    now: Timestamp,
+) -> Result<pdns::question::Answer, Diagnostic> {
+    let holder = |name: NameRef<'_>| {
+        observer::holder_of(&state.standings, name).map(NameRef::to_owned)
+    };
+    table.answer(question, holder, now).map_err(|error| {
+        Diagnostic::error(error.to_string())
+            .hint("write a name such as `shop.example`, an address, or `.` for everything")
+    })
 }
 
 /// The worst AS.

@@ -96,6 +96,8 @@ pub struct View {
     /// Addresses with the domains on them, in order.
     addresses: Vec<(IpAddr, Vec<u32>)>,
     systems: Map<u32, Hosted>,
+    /// Domains in each AS, by number, in order.
+    in_systems: Vec<(u32, u32)>,
     names: Vec<(Name, bool)>,
     young: Vec<Name>,
     /// Queries of the last day for hosts that make up a share that a guard asks about.
@@ -133,10 +135,15 @@ impl View {
         let mut view = Self {
             since: Some(table.since),
             hosts: everybody.map_or_else(Map::default, |e| places.weights(material, &bad, e)),
-            systems: places.systems(material, &names),
             addresses: places.by_address(),
             ..Self::default()
         };
+        view.in_systems = places.in_systems(material);
+        for (system, number) in &view.in_systems {
+            let hosted = view.systems.entry(*system).or_default();
+            hosted.domains += 1;
+            hosted.popular += u32::from(names[*number as usize].1);
+        }
         let servers = everybody.map(|e| servers(material, &numbers, &bad, since, e));
         let siblings = everybody.map(|e| siblings(material, &names, &bad, e));
         for (name, seen) in table.holders() {
@@ -256,6 +263,13 @@ impl View {
         domains.map(|number| self.names[number as usize].0.to_string()).collect()
     }
 
+    /// Some of the domains in an AS, in canonical order.
+    pub fn names_in(&self, system: u32) -> Vec<String> {
+        let from = self.in_systems.partition_point(|(number, _)| *number < system);
+        let there = self.in_systems[from..].iter().take_while(|(number, _)| *number == system);
+        there.take(NAMES_SHOWN).map(|(_, n)| self.names[*n as usize].0.to_string()).collect()
+    }
+
     fn domains_on(&self, network: Network) -> Vec<u32> {
         let from = self.addresses.partition_point(|(address, _)| *address < network.address());
         let inside = self.addresses[from..].iter().take_while(|(a, _)| network.contains(*a));
@@ -292,8 +306,8 @@ impl Places {
         same.map(|on| (on[0].0, on.iter().map(|(_, number)| *number).collect())).collect()
     }
 
-    /// Domains in each AS.
-    fn systems(&self, material: &Material<'_>, names: &[(Name, bool)]) -> Map<u32, Hosted> {
+    /// AS and the domains in them, in order and once each.
+    fn in_systems(&self, material: &Material<'_>) -> Vec<(u32, u32)> {
         let mut pairs: Vec<(u32, u32)> = Vec::new();
         for (address, number) in &self.addresses {
             let route = material.routes.lookup(*address);
@@ -302,13 +316,7 @@ impl Places {
         }
         pairs.sort_unstable();
         pairs.dedup();
-        let mut systems: Map<u32, Hosted> = Map::default();
-        for (system, number) in pairs {
-            let hosted = systems.entry(system).or_default();
-            hosted.domains += 1;
-            hosted.popular += u32::from(names[number as usize].1);
-        }
-        systems
+        pairs
     }
 
     /// The heaviest address of each host, each against the other domains around it.

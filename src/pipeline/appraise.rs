@@ -78,6 +78,20 @@ impl Appraiser<'_> {
         self.published.verdicts.of(name)
     }
 
+    /// Whether direct evidence and context alone, without the company that it keeps, would block
+    /// exactly this name (SCORING 2.7). What has no decision to speak of is not blocked.
+    pub fn is_blocked_by_itself(&self, name: NameRef<'_>) -> bool {
+        if self.verdict(name).is_none_or(|verdict| verdict.level == Level::Allow) {
+            return false;
+        }
+        let mut facts = Facts::new(Kind::Domain);
+        self.facts(name, &mut facts);
+        facts.infrastructure = scoring::Infrastructure::default();
+        let model = &self.published.model;
+        let score = scoring::score(model, &facts);
+        model.step(Level::Block).is_some_and(|step| score.mban >= i64::from(step.on))
+    }
+
     /// Everything known of exactly this name; what is claimed of `www.` counts for the domain.
     pub fn facts(&self, name: NameRef<'_>, facts: &mut Facts) {
         let published = self.published;
