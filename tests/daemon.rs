@@ -6,8 +6,8 @@ mod support;
 
 use std::fmt::Write as _;
 
-use hickory_proto::op::ResponseCode;
-use hickory_proto::rr::RecordType;
+use hickory_proto::op::{Message, MessageType, OpCode, ResponseCode};
+use hickory_proto::rr::{RData, Record, RecordType};
 use rustix::process::Signal;
 use support::instance::{Instance, addresses};
 use support::peer;
@@ -205,4 +205,62 @@ fn a_training_that_has_nothing_to_learn_from_says_so() {
     let off = Instance::new("[prediction]\nenabled = false\n").start();
     let said = off.say(&["model", "train"]);
     assert!(said.contains("prediction is switched off"), "{said}");
+}
+
+/// A resolver that has one address for every name, until the process ends.
+fn answering_upstream(address: [u8; 4]) -> u16 {
+    let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let port = socket.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        let mut octets = [0; 1500];
+        while let Ok((length, from)) = socket.recv_from(&mut octets) {
+            let Ok(query) = Message::from_vec(&octets[..length]) else { continue };
+            let mut reply = Message::new(query.metadata.id, MessageType::Response, OpCode::Query);
+            reply.metadata.recursion_desired = true;
+            reply.metadata.recursion_available = true;
+            for question in &query.queries {
+                reply.add_query(question.clone());
+                if question.query_type() == RecordType::A {
+                    let data = RData::A(std::net::Ipv4Addr::from(address).into());
+                    reply.add_answer(Record::from_rdata(question.name().clone(), 300, data));
+                }
+            }
+            let _ = socket.send_to(&reply.to_vec().unwrap(), from);
+        }
+    });
+    port
+}
+
+#[test]
+fn what_was_resolved_is_remembered_without_the_client() {
+    let port = answering_upstream([192, 0, 2, 80]);
+    let upstream = format!(
+        "[upstream]\nmode = 'forward'\nservers = ['udp://127.0.0.1:{port}']\n\
+         [dnssec]\nvalidate = false\n"
+    );
+    let mut instance = Instance::new(&upstream).start();
+    for name in ["www.shop-one.com", "shop-two.net", "www.shop-one.com"] {
+        assert_eq!(addresses(&instance.ask(name, RecordType::A)), ["192.0.2.80"]);
+    }
+    // The thread that remembers is told of an answer after the client is.
+    let remembered = |instance: &Instance| {
+        let names = instance.json(&["pdns", "192.0.2.80"])["records"].clone();
+        names.as_array().map(Vec::len)
+    };
+    assert!((0..600).any(|_| remembered(&instance) == Some(2)), "both names are remembered");
+    let said = instance.say(&["pdns", "www.shop-one.com"]);
+    assert!(said.contains("shop-one.com  first seen") && said.contains("192.0.2.80"), "{said}");
+    let cof = instance.say(&["pdns", ".", "--cof"]);
+    let first: serde_json::Value = serde_json::from_str(cof.lines().next().unwrap()).unwrap();
+    assert_eq!((&first["rrname"], &first["rrtype"]), (&"www.shop-one.com".into(), &"A".into()));
+    assert!(!cof.contains("127.0.0.1"), "{cof}");
+
+    // A restart knows it, and so does the command line while nothing runs.
+    instance.end();
+    assert_eq!(remembered(&instance), Some(2));
+    instance.restart();
+    assert_eq!(remembered(&instance), Some(2));
+    let off = Instance::new("[pdns]\nenabled = false\n").start();
+    let said = off.say(&["pdns", "shop-two.net"]);
+    assert!(said.contains("nothing is remembered"), "{said}");
 }

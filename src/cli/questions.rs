@@ -194,7 +194,10 @@ pub(super) fn ask<T: DeserializeOwned>(
 }
 
 /// Tells the daemon to do something.
-pub(super) fn command<T: DeserializeOwned>(arguments: &Arguments, path: &str) -> Result<T, Failure> {
+pub(super) fn command<T: DeserializeOwned>(
+    arguments: &Arguments,
+    path: &str,
+) -> Result<T, Failure> {
     let config = configuration(arguments)?;
     runtime()?.block_on(client(&config).post(path)).map_err(refused)
 }

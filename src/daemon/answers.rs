@@ -94,7 +94,10 @@ impl Answers for Voice {
         with_prediction(says, self.trainer.says())
     }
 
-    fn pdns(&self, question: pdns::question::Question) -> Result<pdns::question::Answer, Diagnostic> {
+    fn pdns(
+        &self,
+        question: pdns::question::Question,
+    ) -> Result<pdns::question::Answer, Diagnostic> {
         let Some(table) = &self.pdns else {
             return Err(Diagnostic::error("nothing is remembered of what was resolved")
                 .hint("set `enabled = true` in `[pdns]` of the configuration"));
@@ -172,9 +175,8 @@ pub fn pdns(
     question: &pdns::question::Question,
     now: Timestamp,
 ) -> Result<pdns::question::Answer, Diagnostic> {
-    let holder = |name: NameRef<'_>| {
-        observer::holder_of(&state.standings, name).map(NameRef::to_owned)
-    };
+    let holder =
+        |name: NameRef<'_>| observer::holder_of(&state.standings, name).map(NameRef::to_owned);
     table.answer(question, holder, now).map_err(|error| {
         Diagnostic::error(error.to_string())
             .hint("write a name such as `shop.example`, an address, or `.` for everything")

@@ -217,7 +217,8 @@ pub async fn serve(
         not_running.push("DNSSEC validation: forwarders are taken at their word".to_owned());
     }
     if !config.pdns.enabled {
-        not_running.push("passive DNS: `[pdns]` is off, so nothing is known of who uses what".to_owned());
+        not_running
+            .push("passive DNS: `[pdns]` is off, so nothing is known of who uses what".to_owned());
     }
     if !has_encrypted {
         not_running.push("encrypted DNS: `[resolver.encrypted]` has no addresses".to_owned());

@@ -21,7 +21,7 @@ use super::writer::{Event, Events};
 use crate::diagnostic::Diagnostic;
 use crate::ledger::{PdnsFile, put_aside};
 use crate::model::time::Clock;
-use crate::model::{Name, NameRef, Timestamp};
+use crate::model::{NameRef, Timestamp};
 use crate::pdns::{self, ClientMark, Limits, Table, Value, View};
 use crate::pipeline::{Published, Standings};
 use crate::ports::Security;
@@ -158,9 +158,8 @@ impl Observer {
 
     fn save(&mut self, now: Timestamp) {
         let published = self.published.borrow().clone();
-        let holder = |name: NameRef<'_>| {
-            holder_of(&published.standings, name).map(NameRef::to_owned)
-        };
+        let holder =
+            |name: NameRef<'_>| holder_of(&published.standings, name).map(NameRef::to_owned);
         let mut table = self.table.write();
         table.tidy(now, holder);
         let (since, changes) = (table.since, table.take_changes());
@@ -255,9 +254,7 @@ impl DayKey {
     fn mark(&self, client: IpAddr) -> ClientMark {
         let hash = match client.to_canonical() {
             IpAddr::V4(client) => xxh3_64_with_seed(&client.octets(), self.key),
-            IpAddr::V6(client) => {
-                xxh3_64_with_seed(&client.octets()[..V6_CLIENT_OCTETS], self.key)
-            }
+            IpAddr::V6(client) => xxh3_64_with_seed(&client.octets()[..V6_CLIENT_OCTETS], self.key),
         };
         ClientMark(hash as u16)
     }
@@ -266,6 +263,7 @@ impl DayKey {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Name;
     use crate::model::{AnswerFacts, AnswerStep, Nameserver};
     use crate::ports::{Question, Resolution};
     use crate::resolver::cache::testing;

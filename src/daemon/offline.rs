@@ -3,22 +3,22 @@
 use std::sync::Arc;
 
 use super::answers::{self, Fixed};
-use super::observer;
 use super::book::Book;
+use super::observer;
 use super::restore::{Restored, restore};
 use super::state::State;
 use super::training;
 use crate::api::{AsnQuestion, AsnRankQuestion, WhyQuestion};
 use crate::config::Config;
 use crate::diagnostic::Diagnostic;
-use crate::model::Timestamp;
 use crate::ledger::PdnsFile;
+use crate::model::Timestamp;
 use crate::pdns::Table;
 use crate::pdns::question::{Answer, Question};
-use crate::pipeline::{Pipeline, Published};
 use crate::pipeline::report::{
     AsnRanking, AsnSays, FeedSays, PolicySays, PredictionSays, Status, Why,
 };
+use crate::pipeline::{Pipeline, Published};
 
 /// What the daemon would begin with.
 pub struct Offline {

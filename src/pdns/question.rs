@@ -130,7 +130,8 @@ impl Table {
         below: bool,
         after: Option<(Name, Value)>,
     ) -> Answer {
-        let found = self.below(name, after).take_while(|(owner, ..)| below || owner.as_ref() == name);
+        let found =
+            self.below(name, after).take_while(|(owner, ..)| below || owner.as_ref() == name);
         let mut found = found.peekable();
         let mut records = Vec::new();
         let mut last = None;

@@ -149,7 +149,10 @@ mod tests {
         let mut seen = Seen::at(on(100));
         seen.note(on(98));
         seen.note(on(100));
-        assert_eq!((seen.days_within(60, on(100)), seen.first_at, seen.last_at), (2, on(98), on(100)));
+        assert_eq!(
+            (seen.days_within(60, on(100)), seen.first_at, seen.last_at),
+            (2, on(98), on(100))
+        );
     }
 
     #[test]

@@ -248,8 +248,7 @@ impl View {
             Indicator::Network(network) => {
                 let domains = self.domains_on(*network);
                 let popular = domains.iter().filter(|n| self.names[**n as usize].1).count();
-                let hosted =
-                    Hosted { domains: domains.len() as u32, popular: popular as u32 };
+                let hosted = Hosted { domains: domains.len() as u32, popular: popular as u32 };
                 (!domains.is_empty()).then_some(hosted)
             }
             Indicator::As(number) => self.systems.get(number).copied(),
@@ -339,9 +338,8 @@ impl Places {
         let mut weights = Map::default();
         for (host, number, addresses) in &self.of_host {
             let is_bad = bad[*number as usize];
-            let others = |count: Option<&Count>| {
-                count.copied().unwrap_or_default().without_one(is_bad)
-            };
+            let others =
+                |count: Option<&Count>| count.copied().unwrap_or_default().without_one(is_bad);
             let of = |address: &IpAddr| {
                 let (system, prefix) = place(*address);
                 // Where no route is known, the wider place is everybody.
@@ -527,9 +525,8 @@ mod tests {
     fn a_name_is_no_witness_against_itself() {
         let view = view(&world());
         // Of ten there, six are bad: a bad one has five bad ones around it, another has six.
-        let of = |text: &str| {
-            view.company(name(text).as_ref(), name(text).as_ref()).host.unwrap()[2]
-        };
+        let of =
+            |text: &str| view.company(name(text).as_ref(), name(text).as_ref()).host.unwrap()[2];
         assert!(of("w9.top") > of("w0.top"), "{} {}", of("w9.top"), of("w0.top"));
     }
 

@@ -9,9 +9,7 @@ use super::standing::{Standing, Standings};
 use super::verdicts::{Verdict, Verdicts, VerdictsBuilder};
 use crate::evidence::{Merge, NameClaim};
 use crate::model::{Category, NameRef, Timestamp};
-use crate::scoring::{
-    self, Facts, Host, Infrastructure, Kind, Level, Listing, Model, Previous,
-};
+use crate::scoring::{self, Facts, Host, Infrastructure, Kind, Level, Listing, Model, Previous};
 
 /// A domain is blocked as a whole once this many of its hosts are (SCORING 2.9).
 const ESCALATION_HOSTS_MIN: usize = 3;

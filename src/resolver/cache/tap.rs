@@ -43,8 +43,7 @@ pub fn tap(answers_max: usize) -> (Tap, Tapped) {
 impl Tap {
     /// Tells of an answer, or loses it.
     pub fn tell(&self, question: &Question, resolution: &Arc<Resolution>) {
-        let answered =
-            Answered { question: question.clone(), resolution: Arc::clone(resolution) };
+        let answered = Answered { question: question.clone(), resolution: Arc::clone(resolution) };
         if self.answers.try_send(answered).is_err() {
             self.lost.fetch_add(1, Ordering::Relaxed);
         }
