@@ -7,8 +7,9 @@ use hickory_proto::rr::RecordType;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::book::Book;
-use super::observer;
+use super::{observer, reviews};
 use super::training::Trainer;
+use crate::api::reviews::{DrawQuestion, DrawSays, Noted, SourceReviews, Word};
 use crate::api::{Answers, AsnQuestion, AsnRankQuestion, Reloaded, WhyQuestion};
 use crate::bgp::Family;
 use crate::diagnostic::Diagnostic;
@@ -19,7 +20,7 @@ use crate::pipeline::report::{
     AsnRanking, AsnSays, FeedSays, PolicySays, PopularitySays, PredictionSays, SnapshotSays,
     Status, Why, ZoneSays,
 };
-use crate::pipeline::{Published, Subject};
+use crate::pipeline::{FeedValue, Published, Subject};
 use crate::ports::Ledger;
 use crate::publish::file;
 use crate::resolver::cache::CachingUpstream;
@@ -106,6 +107,34 @@ impl Answers for Voice {
         pdns(&table.read(), &state, &question, self.clock.now())
     }
 
+    async fn feed_values(&self) -> Result<Vec<FeedValue>, Diagnostic> {
+        let (state, table) = (self.published.borrow().clone(), self.pdns.clone());
+        let now = self.clock.now();
+        let values = move || feed_values(&state, table.as_deref(), now);
+        tokio::task::spawn_blocking(values).await.map_err(|_| Diagnostic::error("it broke off"))
+    }
+
+    async fn reviews(&self) -> Result<Vec<SourceReviews>, Diagnostic> {
+        let state = self.published.borrow().clone();
+        reviews::summary(&*self.ledger, &state).await
+    }
+
+    async fn draw(&self, question: DrawQuestion) -> Result<DrawSays, Diagnostic> {
+        let state = self.published.borrow().clone();
+        let source = question.source.as_deref();
+        reviews::next(&*self.ledger, &state, source, rand::random(), self.clock.now()).await
+    }
+
+    async fn audit(&self, word: Word) -> Result<Noted, Diagnostic> {
+        let state = self.published.borrow().clone();
+        reviews::audit(&*self.ledger, &state, word, self.clock.now()).await
+    }
+
+    async fn report(&self, word: Word) -> Result<Noted, Diagnostic> {
+        let state = self.published.borrow().clone();
+        reviews::report(&*self.ledger, &state, word, self.clock.now()).await
+    }
+
     fn train(&self) -> Result<(), Diagnostic> {
         self.trainer.train_now()
     }
@@ -165,6 +194,25 @@ impl Answers for Voice {
 
     async fn accept(&self, source: String) -> Result<usize, Diagnostic> {
         self.book.accept(&source)
+    }
+}
+
+/// Days for which a query counts for what a source is worth.
+const ASKED_SECONDS: u32 = 30 * 86_400;
+
+/// What every source is worth, by what was asked here where somebody watches.
+pub fn feed_values(
+    state: &Published,
+    table: Option<&parking_lot::RwLock<pdns::Table>>,
+    now: Timestamp,
+) -> Vec<FeedValue> {
+    let since = Timestamp(now.0.saturating_sub(ASKED_SECONDS));
+    match table {
+        // The lock is taken for each name, so that the thread that remembers never waits for all.
+        Some(table) => {
+            state.feed_values(Some(&|name| table.read().was_asked(name, since)), now)
+        }
+        None => state.feed_values(None, now),
     }
 }
 

@@ -23,6 +23,7 @@ pub mod records;
 pub mod reload;
 pub mod resolver;
 pub mod restore;
+pub mod reviews;
 pub mod service;
 pub mod sockets;
 pub mod state;

@@ -21,7 +21,7 @@ use super::writer::{Event, Events};
 use crate::diagnostic::Diagnostic;
 use crate::ledger::{PdnsFile, put_aside};
 use crate::model::time::Clock;
-use crate::model::{NameRef, Timestamp};
+use crate::model::{Action, NameRef, Timestamp};
 use crate::pdns::{self, ClientMark, Limits, Table, Value, View};
 use crate::pipeline::{Published, Standings};
 use crate::ports::Security;
@@ -43,6 +43,9 @@ const VIEW_SECONDS: u32 = 15 * 60;
 const FIRST_VIEW_SECONDS: u32 = 60;
 /// An IPv6 client is the /64 it is in: hosts change the rest of their address daily.
 const V6_CLIENT_OCTETS: usize = 8;
+
+/// The word of the action that changes nothing.
+const PASSTHRU: &str = Action::Passthru.as_str();
 
 /// The table as others may look into it.
 pub type Shared = Arc<RwLock<Table>>;
@@ -224,12 +227,17 @@ fn note_answer(table: &mut Table, standings: &Standings, answered: &Answered, no
 }
 
 fn note_query(table: &mut Table, standings: &Standings, query: &QueryEvent, key: &DayKey) {
-    if query.outcome != Outcome::Resolved || query.rcode != RCODE_NO_ERROR {
+    let resolved = query.outcome == Outcome::Resolved && query.rcode == RCODE_NO_ERROR;
+    let kept = query.policy.as_ref().is_some_and(|hit| hit.enforced && hit.action != PASSTHRU);
+    if !resolved && !kept {
         return;
     }
     let Ok(name) = query.name.to_name() else { return };
-    if let Some(holder) = holder_of(standings, name.as_ref()) {
-        table.see_query(name.as_ref(), holder, query.at, key.mark(query.client));
+    let name = name.as_ref();
+    let Some(holder) = holder_of(standings, name) else { return };
+    match kept {
+        true => table.see_kept(name, holder, query.at, key.mark(query.client)),
+        false => table.see_query(name, holder, query.at, key.mark(query.client)),
     }
 }
 

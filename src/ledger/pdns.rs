@@ -60,7 +60,11 @@ impl PdnsFile {
         let mut statement = self.connection.prepare(sql)?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
-            let kind = if row.get::<_, u8>(0)? == 1 { NameKind::Holder } else { NameKind::Host };
+            let kind = match row.get::<_, u8>(0)? {
+                1 => NameKind::Holder,
+                2 => NameKind::Kept,
+                _ => NameKind::Host,
+            };
             let name = name(row, 1)?;
             let seen = Seen::restored(
                 Timestamp(row.get(2)?),
@@ -95,7 +99,11 @@ impl PdnsFile {
             .prepare_cached("INSERT INTO watch SELECT ?1 WHERE NOT EXISTS (SELECT 1 FROM watch)")?
             .execute([since.0])?;
         for (kind, name, seen) in &changes.names {
-            let kind = u8::from(*kind == NameKind::Holder);
+            let kind = match kind {
+                NameKind::Host => 0u8,
+                NameKind::Holder => 1,
+                NameKind::Kept => 2,
+            };
             let key = name.as_ref().key();
             match seen {
                 None => transaction

@@ -12,6 +12,8 @@ use crate::model::{Name, NameRef, Timestamp};
 const VALUES_MAX: usize = 32;
 /// Hosts of one domain that are kept: a tunnel or a flood of made-up names has millions.
 const HOSTS_MAX: u32 = 500;
+/// Names below one domain that were kept from clients and are told apart; more count for the domain.
+const KEPT_MAX: usize = 50;
 /// What a name takes beside its octets, in octets: two times, days, counts, and its place in a tree.
 const NAME_OVERHEAD: usize = 128;
 /// What a record takes beside its octets, both ways.
@@ -96,6 +98,8 @@ pub enum NameKind {
     Host,
     /// All that one party holds.
     Holder,
+    /// A name that policy kept from those who asked.
+    Kept,
 }
 
 /// A name as it is kept; none where it was forgotten.
@@ -119,6 +123,7 @@ pub struct Table {
     /// Since when there was anybody to see.
     pub since: Timestamp,
     hosts: BTreeMap<Name, Seen>,
+    kept: BTreeMap<Name, Seen>,
     holders: BTreeMap<Name, Holder>,
     records: BTreeMap<(Name, Value), Span>,
     /// The same the other way round.
@@ -135,6 +140,7 @@ impl Table {
             limits,
             since,
             hosts: BTreeMap::new(),
+            kept: BTreeMap::new(),
             holders: BTreeMap::new(),
             records: BTreeMap::new(),
             owners: BTreeSet::new(),
@@ -153,6 +159,9 @@ impl Table {
                     holder.hosts += 1;
                 }
                 self.octets += if self.hosts.insert(name, seen).is_none() { octets } else { 0 };
+            }
+            NameKind::Kept => {
+                self.octets += if self.kept.insert(name, seen).is_none() { octets } else { 0 };
             }
             NameKind::Holder => {
                 let holder = Holder { seen, hosts: 0 };
@@ -213,6 +222,42 @@ impl Table {
         }
     }
 
+    /// Notes that a client asked for a name and policy kept it from them.
+    pub fn see_kept(
+        &mut self,
+        name: NameRef<'_>,
+        holder: NameRef<'_>,
+        at: Timestamp,
+        client: ClientMark,
+    ) {
+        let known = self.kept.contains_key(name.key());
+        let below = self.kept.range::<[u8], _>((Bound::Included(holder.key()), Bound::Unbounded));
+        let below = below.take_while(|(n, _)| n.as_ref().is_at_or_below(holder));
+        let name = match !known && below.take(KEPT_MAX).count() == KEPT_MAX {
+            true => holder.to_owned(),
+            false => name.to_owned(),
+        };
+        let octets = name_octets(&name);
+        let seen = self.kept.entry(name.clone()).or_insert_with(|| {
+            self.octets += octets;
+            Seen::at(at)
+        });
+        seen.note_query(at, client);
+        self.changed_names.insert((NameKind::Kept, name));
+    }
+
+    /// Whether clients asked, since a time, for a name or something below it: what was resolved for
+    /// them and what policy kept from them.
+    pub fn was_asked(&self, name: NameRef<'_>, since: Timestamp) -> bool {
+        let any = |names: &BTreeMap<Name, Seen>| {
+            let from = (Bound::Included(name.key()), Bound::Unbounded);
+            let below = names.range::<[u8], _>(from);
+            let mut below = below.take_while(|(n, _)| n.as_ref().is_at_or_below(name));
+            below.any(|(_, seen)| seen.last_at >= since)
+        };
+        any(&self.kept) || any(&self.hosts)
+    }
+
     /// Notes a record.
     pub fn see_record(&mut self, owner: &Name, value: Value, at: Timestamp) {
         let key = (owner.clone(), value);
@@ -266,6 +311,7 @@ impl Table {
         self.forget_before(oldest, &holder_of);
         while self.octets > self.limits.size_octets_max {
             let mut times: Vec<Timestamp> = self.hosts.values().map(|seen| seen.last_at).collect();
+            times.extend(self.kept.values().map(|seen| seen.last_at));
             times.extend(self.holders.values().map(|holder| holder.seen.last_at));
             times.extend(self.records.values().map(|span| span.last_at));
             if times.is_empty() {
@@ -293,6 +339,13 @@ impl Table {
             }
             self.changed_names.insert((NameKind::Host, name));
         }
+        let old = self.kept.iter().filter(|(_, seen)| seen.last_at < time);
+        let old: Vec<Name> = old.map(|(name, _)| name.clone()).collect();
+        for name in old {
+            self.kept.remove(&name);
+            self.octets -= name_octets(&name);
+            self.changed_names.insert((NameKind::Kept, name));
+        }
         let old = self.holders.iter().filter(|(_, holder)| holder.seen.last_at < time);
         let old: Vec<Name> = old.map(|(name, _)| name.clone()).collect();
         for name in old {
@@ -307,6 +360,7 @@ impl Table {
         let names = std::mem::take(&mut self.changed_names).into_iter().map(|(kind, name)| {
             let seen = match kind {
                 NameKind::Host => self.hosts.get(&name).cloned(),
+                NameKind::Kept => self.kept.get(&name).cloned(),
                 NameKind::Holder => self.holders.get(&name).map(|holder| holder.seen.clone()),
             };
             (kind, name, seen)
@@ -466,6 +520,23 @@ mod tests {
         let kept: Vec<&Value> = table.values(name("b.net").as_ref()).map(|(v, _)| v).collect();
         assert_eq!(kept.len(), VALUES_MAX);
         assert!(kept.contains(&&address(99)) && !kept.contains(&&address(0)));
+    }
+
+    #[test]
+    fn what_was_kept_from_clients_is_counted_and_bounded() {
+        let mut table = Table::new(LIMITS, Timestamp(1));
+        let keep = |table: &mut Table, text: &str, at| {
+            let host = name(text);
+            table.see_kept(host.as_ref(), host.as_ref().top(2), Timestamp(at), ClientMark(1));
+        };
+        keep(&mut table, "x.bad.com", 10);
+        assert!(table.was_asked(name("bad.com").as_ref(), Timestamp(10)));
+        assert!(!table.was_asked(name("bad.com").as_ref(), Timestamp(11)));
+        assert!(!table.was_asked(name("y.bad.com").as_ref(), Timestamp(0)));
+        (0..1000).for_each(|n| keep(&mut table, &format!("r{n}.bad.com"), 20));
+        assert_eq!(table.kept.len(), KEPT_MAX + 1);
+        table.tidy(Timestamp(5000), two_labels);
+        assert_eq!((table.kept.len(), table.size_octets()), (0, 0));
     }
 
     #[test]

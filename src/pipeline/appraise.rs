@@ -144,7 +144,9 @@ impl Appraiser<'_> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod testing {
+    //! States from a few names.
+
     use super::*;
     use crate::evidence::{Claims, ClaimsBuilder, Popularity, PublicSuffixes, RankList};
     use crate::model::{Category, Claim, Indicator, Scope, SourceId};
@@ -154,7 +156,8 @@ mod tests {
     use crate::scoring::Model;
     use std::sync::Arc;
 
-    const NOW: Timestamp = Timestamp(1_000_000);
+    /// The time of these states.
+    pub const NOW: Timestamp = Timestamp(1_000_000);
 
     fn claims(names: &[&str]) -> Claims {
         let mut builder = ClaimsBuilder::default();
@@ -168,7 +171,8 @@ mod tests {
         builder.finish(None)
     }
 
-    fn published(lists: &[(&str, &[&str])]) -> Arc<Published> {
+    /// A state in which these lists, with the weights of their namesakes, are in force.
+    pub fn published(lists: &[(&str, &[&str])]) -> Arc<Published> {
         let text = [("p.toml".to_owned(), "version = 1".to_owned())];
         let mut read = |_: &str| Err(std::io::ErrorKind::NotFound.into());
         let policy = policy::load(&text, &mut read, &PublicSuffixes::default(), NOW).0.unwrap();
@@ -183,6 +187,12 @@ mod tests {
         pipeline.set_standings(Standings { popularity: popularity.into(), ..Standings::default() });
         pipeline.rebuild(NOW).unwrap()
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::testing::{NOW, published};
+    use super::*;
 
     fn name(text: &str) -> Name {
         Name::from_host(text).unwrap()

@@ -1,5 +1,6 @@
 -- Times are seconds since 1970; names are in lookup form, so that a domain stands before what lies
--- below it. `kind` is 0 for one name and 1 for all that one party holds. `days` are bits.
+-- below it. `kind` is 0 for one name, 1 for all that one party holds, and 2 for
+-- a name that policy kept from those who asked. `days` are bits.
 
 CREATE TABLE name (
     kind      INTEGER NOT NULL,
