@@ -264,3 +264,34 @@ fn what_was_resolved_is_remembered_without_the_client() {
     let said = off.say(&["pdns", "shop-two.net"]);
     assert!(said.contains("nothing is remembered"), "{said}");
 }
+
+#[test]
+fn reviews_are_drawn_noted_and_summed_up() {
+    let instance = Instance::new("");
+    let list = instance.path("list.txt");
+    std::fs::write(&list, "evil-one.com\n").unwrap();
+    let source = format!(
+        "[[source]]\nid = 'openphish'\nurl = '{}'\nformat = 'domains'\ncategory = 'phishing'\n",
+        list.display()
+    );
+    let instance = append(instance, &source).start();
+    let draw = instance.json(&["audit", "next"]);
+    assert_eq!(
+        (&draw["indicator"], &draw["source"]),
+        (&"evil-one.com".into(), &"openphish".into())
+    );
+    assert_eq!(draw["drawn_from"], 1);
+    assert_eq!(instance.json(&["audit", "next"])["waiting"], true);
+    let noted = instance.json(&["audit", "evil-one.com", "--malicious", "--by", "amy"]);
+    assert_eq!(noted["drawn_from"], "openphish");
+    let report = instance.json(&["report", "www.evil-one.com", "--benign", "--note", "a customer"]);
+    assert_eq!(report["sources"][0], serde_json::json!(["openphish", 1000]));
+    let found = instance.json(&["audit"]);
+    assert_eq!((&found[0]["malicious"], &found[0]["reported_benign"]), (&1.into(), &1.into()));
+    let said = instance.say(&["audit", "evil-one.com"]);
+    assert!(said.contains("needs a name and what it is"), "{said}");
+    let value = instance.json(&["feeds", "--value"]);
+    assert_eq!((&value[0]["names"], &value[0]["unique"]), (&1.into(), &1.into()));
+    assert_eq!(value[0]["hit"], 0);
+    assert_eq!(instance.json(&["audit", "next"])["waiting"], false);
+}

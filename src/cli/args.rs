@@ -171,16 +171,15 @@ pub struct Pdns {
 
 /// What to review, or what was found.
 #[derive(Debug, Args)]
-#[group(id = "answer", multiple = false, args = ["malicious", "benign", "unsure"])]
 pub struct Audit {
     /// `next`, or what was reviewed; without it, what was found so far.
     #[arg(value_name = "next|NAME")]
     pub what: Option<String>,
     /// It ought to be blocked.
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["benign", "unsure"])]
     pub malicious: bool,
     /// It ought not.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "unsure")]
     pub benign: bool,
     /// It cannot be told.
     #[arg(long)]
@@ -195,12 +194,11 @@ pub struct Audit {
 
 /// What to report.
 #[derive(Debug, Args)]
-#[group(id = "kind", required = true, multiple = false, args = ["malicious", "benign"])]
 pub struct Report {
     /// A name, an address, a prefix or an AS.
     pub name: String,
     /// It ought to be blocked.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "benign", required_unless_present = "benign")]
     pub malicious: bool,
     /// It ought not.
     #[arg(long)]

@@ -54,12 +54,8 @@ const fn answer(malicious: bool, benign: bool, unsure: bool) -> Option<Answer> {
 
 fn word(at: &str, name: &str, answer: Answer, by: Option<&str>, note: Option<&str>) -> String {
     let by = by.map_or_else(super::whoever_runs_this, str::to_owned);
-    let mut path = format!(
-        "{at}?indicator={}&answer={}&by={}",
-        escaped(name),
-        answer.as_str(),
-        escaped(&by)
-    );
+    let mut path =
+        format!("{at}?indicator={}&answer={}&by={}", escaped(name), answer.as_str(), escaped(&by));
     if let Some(note) = note {
         path.push_str(&format!("&note={}", escaped(note)));
     }

@@ -7,8 +7,8 @@ use hickory_proto::rr::RecordType;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::book::Book;
-use super::{observer, reviews};
 use super::training::Trainer;
+use super::{observer, reviews};
 use crate::api::reviews::{DrawQuestion, DrawSays, Noted, SourceReviews, Word};
 use crate::api::{Answers, AsnQuestion, AsnRankQuestion, Reloaded, WhyQuestion};
 use crate::bgp::Family;
@@ -209,9 +209,7 @@ pub fn feed_values(
     let since = Timestamp(now.0.saturating_sub(ASKED_SECONDS));
     match table {
         // The lock is taken for each name, so that the thread that remembers never waits for all.
-        Some(table) => {
-            state.feed_values(Some(&|name| table.read().was_asked(name, since)), now)
-        }
+        Some(table) => state.feed_values(Some(&|name| table.read().was_asked(name, since)), now),
         None => state.feed_values(None, now),
     }
 }

@@ -278,8 +278,7 @@ mod tests {
             builder.push(&Indicator::parse(text).unwrap(), claim, false);
         }
         let claims = builder.finish(None);
-        let drawn: Vec<String> =
-            (0..5).map(|at| entry(&claims, at).unwrap().to_string()).collect();
+        let drawn: Vec<String> = (0..5).map(|at| entry(&claims, at).unwrap().to_string()).collect();
         assert_eq!(drawn, entries);
         assert!(entry(&claims, 5).is_none());
     }

@@ -51,9 +51,8 @@ pub fn noted(noted: &Noted) -> String {
 /// What was found so far, by source.
 pub fn summary(reviews: &[SourceReviews]) -> String {
     let mut columns = Columns::right(&[1, 2, 3, 4, 5, 6]);
-    let heads = [
-        "source", "malicious", "benign", "unsure", "waiting", "reported right", "reported wrong",
-    ];
+    let heads =
+        ["source", "malicious", "benign", "unsure", "waiting", "reported right", "reported wrong"];
     columns.row(heads.map(|head| cell(FAINT, head)));
     for review in reviews {
         columns.row([
