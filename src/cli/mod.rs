@@ -9,8 +9,10 @@ mod evaluate;
 mod export;
 mod logging;
 mod model;
+mod pdns;
 mod questions;
 pub mod render;
+mod reviews;
 mod serve;
 
 use std::path::Path;
@@ -57,7 +59,7 @@ pub fn main() -> ExitCode {
 
 fn run(arguments: &Arguments) -> Result<(), Failure> {
     match &arguments.command {
-        Command::Model(command) => model::run(command),
+        Command::Model(command) => model::run(arguments, command),
         Command::Evaluate(evaluation) => evaluate::run(arguments, evaluation),
         Command::Check(check) => check::run(arguments, check),
         Command::Serve => serve::run(arguments),
@@ -67,6 +69,9 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
         Command::Feeds(feeds) => questions::feeds(arguments, feeds),
         Command::Asn(asn) => questions::asn(arguments, asn),
         Command::Export(export) => export::run(arguments, export),
+        Command::Audit(audit) => reviews::audit(arguments, audit),
+        Command::Report(report) => reviews::report(arguments, report),
+        Command::Pdns(pdns) => pdns::run(arguments, pdns),
         Command::Reload => questions::reload(arguments),
         Command::Flush(flush) => questions::flush(arguments, flush),
         Command::Refresh(refresh) => questions::refresh(arguments, refresh),
@@ -92,16 +97,21 @@ fn configuration(arguments: &Arguments) -> Result<Config, Failure> {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "the command line is where the environment is read")]
 fn read_configuration(path: Option<&Path>) -> Result<(Option<Config>, Vec<Diagnostic>), Failure> {
-    let Some(path) = path else {
-        return Ok(config::read(config::DEFAULT_FILE, config::DEFAULT));
+    let read = |file: &str, text: &str| {
+        let (config, findings) = config::read(file, text);
+        // The one word of systemd's that is about configuration; it has no other way to say it.
+        let credentials_directory = std::env::var_os("CREDENTIALS_DIRECTORY").map(Into::into);
+        (config.map(|config| Config { credentials_directory, ..config }), findings)
     };
+    let Some(path) = path else { return Ok(read(config::DEFAULT_FILE, config::DEFAULT)) };
     let shown = path.display().to_string();
     let failed = |what: String| Failure::from(Diagnostic::error(format!("{shown}: {what}")));
     let octets = disk::read_small(path, CONFIG_OCTETS_MAX).map_err(|e| failed(e.to_string()))?;
     let octets = octets.ok_or_else(|| failed("no such file".to_owned()))?;
     let text = String::from_utf8(octets).map_err(|_| failed("not UTF-8".to_owned()))?;
-    Ok(config::read(&shown, &text))
+    Ok(read(&shown, &text))
 }
 
 /// Prints a value for machines.
@@ -116,4 +126,11 @@ fn print_json(value: &impl serde::Serialize) -> Result<(), Failure> {
 fn print(text: &str) {
     use std::io::Write as _;
     let _ = writeln!(anstream::stdout().lock(), "{}", text.trim_end());
+}
+
+/// The name of whoever runs this, as the system has it.
+#[expect(clippy::disallowed_methods, reason = "the command line alone reads the environment")]
+fn whoever_runs_this() -> String {
+    let named = ["SUDO_USER", "USER"].into_iter().find_map(|key| std::env::var(key).ok());
+    named.unwrap_or_else(|| "somebody".to_owned())
 }

@@ -13,7 +13,10 @@ use crate::daemon::offline::Offline;
 use crate::diagnostic::Diagnostic;
 use crate::model::Indicator;
 use crate::model::time::Clock as _;
-use crate::pipeline::report;
+use crate::pipeline::{FeedValue, report};
+
+/// How often a training is looked at.
+const LOOK: std::time::Duration = std::time::Duration::from_millis(500);
 
 /// Why a name is answered as it is.
 pub fn why(arguments: &Arguments, why: &Why) -> Result<(), Failure> {
@@ -64,6 +67,28 @@ fn ask_status(arguments: &Arguments) -> Result<report::Status, Failure> {
     ask(arguments, "/v1/status", |offline| Ok(offline.status(now)))
 }
 
+/// Has the model of names trained and waits for it.
+pub fn train(arguments: &Arguments) -> Result<(), Failure> {
+    let _: serde_json::Value = command(arguments, "/v1/model/train")?;
+    let config = configuration(arguments)?;
+    let waiting = async {
+        loop {
+            let status: report::Status = client(&config).get("/v1/status").await?;
+            match status.prediction {
+                Some(says) if says.running => tokio::time::sleep(LOOK).await,
+                says => return Ok(says.unwrap_or_default()),
+            }
+        }
+    };
+    let says: report::PredictionSays = runtime()?.block_on(waiting).map_err(refused)?;
+    if let Some((_, error)) = &says.failure {
+        let finding = Diagnostic::error(format!("no model was trained: {error}"));
+        return Err(finding.hint("the model in force, if there is one, stays").into());
+    }
+    let now = SystemClock.now();
+    show(arguments, &says, |says| render::status::prediction(says, now.0))
+}
+
 /// The sources.
 pub fn feeds(arguments: &Arguments, feeds: &Feeds) -> Result<(), Failure> {
     if let Some(FeedsCommand::Accept { source }) = &feeds.command {
@@ -76,6 +101,10 @@ pub fn feeds(arguments: &Arguments, feeds: &Feeds) -> Result<(), Failure> {
         });
     }
     let now = SystemClock.now();
+    if feeds.value {
+        let values: Vec<FeedValue> = get(arguments, "/v1/feeds/value")?;
+        return show(arguments, &values, |values| render::reviews::values(values));
+    }
     let mut answer: Vec<report::FeedSays> =
         ask(arguments, "/v1/feeds", |offline| Ok(offline.feeds(now)))?;
     if let Some(id) = &feeds.source {
@@ -154,7 +183,7 @@ pub fn refresh(arguments: &Arguments, refresh: &Refresh) -> Result<(), Failure> 
     show(arguments, &answer, |answer| format!("{} sources are being fetched", answer["due"]))
 }
 
-fn show<T: Serialize>(
+pub(super) fn show<T: Serialize>(
     arguments: &Arguments,
     answer: &T,
     render: impl FnOnce(&T) -> String,
@@ -167,7 +196,7 @@ fn show<T: Serialize>(
 }
 
 /// Asks the daemon, or its state directory.
-fn ask<T: DeserializeOwned>(
+pub(super) fn ask<T: DeserializeOwned>(
     arguments: &Arguments,
     path: &str,
     offline: impl FnOnce(&Offline) -> Result<T, Diagnostic>,
@@ -183,8 +212,17 @@ fn ask<T: DeserializeOwned>(
     }
 }
 
+/// Asks the daemon something that its state directory alone does not tell.
+pub(super) fn get<T: DeserializeOwned>(arguments: &Arguments, path: &str) -> Result<T, Failure> {
+    let config = configuration(arguments)?;
+    runtime()?.block_on(client(&config).get(path)).map_err(refused)
+}
+
 /// Tells the daemon to do something.
-fn command<T: DeserializeOwned>(arguments: &Arguments, path: &str) -> Result<T, Failure> {
+pub(super) fn command<T: DeserializeOwned>(
+    arguments: &Arguments,
+    path: &str,
+) -> Result<T, Failure> {
     let config = configuration(arguments)?;
     runtime()?.block_on(client(&config).post(path)).map_err(refused)
 }

@@ -7,16 +7,21 @@ use hickory_proto::rr::RecordType;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::book::Book;
+use super::training::Trainer;
+use super::{observer, reviews};
+use crate::api::reviews::{DrawQuestion, DrawSays, Noted, SourceReviews, Word};
 use crate::api::{Answers, AsnQuestion, AsnRankQuestion, Reloaded, WhyQuestion};
 use crate::bgp::Family;
 use crate::diagnostic::Diagnostic;
 use crate::model::time::Clock;
-use crate::model::{AnswerFacts, Indicator, Name, Timestamp};
+use crate::model::{AnswerFacts, Indicator, Name, NameRef, Timestamp};
+use crate::pdns;
 use crate::pipeline::report::{
-    AsnRanking, AsnSays, FeedSays, PolicySays, PopularitySays, SnapshotSays, Status, Why, ZoneSays,
+    AsnRanking, AsnSays, FeedSays, PolicySays, PopularitySays, PredictionSays, SnapshotSays,
+    Status, Why, ZoneSays,
 };
-use crate::pipeline::{Published, Subject};
-use crate::ports::Question;
+use crate::pipeline::{FeedValue, Published, Subject};
+use crate::ports::{Ledger, Question};
 use crate::publish::file;
 use crate::resolver::cache::CachingUpstream;
 use crate::resolver::upstream::UpstreamResolver;
@@ -38,6 +43,12 @@ pub struct Voice {
     pub metrics: Arc<Metrics>,
     /// The time.
     pub clock: Arc<dyn Clock>,
+    /// What was seen here; none where nobody watches.
+    pub pdns: Option<observer::Shared>,
+    /// Trains the model of names.
+    pub trainer: Arc<Trainer>,
+    /// What people ask about later.
+    pub ledger: Arc<dyn Ledger>,
     /// What does not change while the daemon runs.
     pub fixed: Fixed,
     /// What is known of names.
@@ -80,7 +91,52 @@ impl Answers for Voice {
     fn status(&self) -> Status {
         let state = self.published.borrow().clone();
         let policy = self.policy.borrow().clone();
-        status(&state, &self.book, policy, &self.fixed, self.clock.now())
+        let says = status(&state, &self.book, policy, &self.fixed, self.clock.now());
+        with_prediction(says, self.trainer.says())
+    }
+
+    fn pdns(
+        &self,
+        question: pdns::question::Question,
+    ) -> Result<pdns::question::Answer, Diagnostic> {
+        let Some(table) = &self.pdns else {
+            return Err(Diagnostic::error("nothing is remembered of what was resolved")
+                .hint("set `enabled = true` in `[pdns]` of the configuration"));
+        };
+        let state = self.published.borrow().clone();
+        pdns(&table.read(), &state, &question, self.clock.now())
+    }
+
+    async fn feed_values(&self) -> Result<Vec<FeedValue>, Diagnostic> {
+        let (state, table) = (self.published.borrow().clone(), self.pdns.clone());
+        let now = self.clock.now();
+        let values = move || feed_values(&state, table.as_deref(), now);
+        tokio::task::spawn_blocking(values).await.map_err(|_| Diagnostic::error("it broke off"))
+    }
+
+    async fn reviews(&self) -> Result<Vec<SourceReviews>, Diagnostic> {
+        let state = self.published.borrow().clone();
+        reviews::summary(&*self.ledger, &state).await
+    }
+
+    async fn draw(&self, question: DrawQuestion) -> Result<DrawSays, Diagnostic> {
+        let state = self.published.borrow().clone();
+        let source = question.source.as_deref();
+        reviews::next(&*self.ledger, &state, source, rand::random(), self.clock.now()).await
+    }
+
+    async fn audit(&self, word: Word) -> Result<Noted, Diagnostic> {
+        let state = self.published.borrow().clone();
+        reviews::audit(&*self.ledger, &state, word, self.clock.now()).await
+    }
+
+    async fn report(&self, word: Word) -> Result<Noted, Diagnostic> {
+        let state = self.published.borrow().clone();
+        reviews::report(&*self.ledger, &state, word, self.clock.now()).await
+    }
+
+    fn train(&self) -> Result<(), Diagnostic> {
+        self.trainer.train_now()
     }
 
     fn feeds(&self) -> Vec<FeedSays> {
@@ -161,6 +217,38 @@ impl Answers for Voice {
     }
 }
 
+/// Days for which a query counts for what a source is worth.
+const ASKED_SECONDS: u32 = 30 * 86_400;
+
+/// What every source is worth, by what was asked here where somebody watches.
+pub fn feed_values(
+    state: &Published,
+    table: Option<&parking_lot::RwLock<pdns::Table>>,
+    now: Timestamp,
+) -> Vec<FeedValue> {
+    let since = Timestamp(now.0.saturating_sub(ASKED_SECONDS));
+    match table {
+        // The lock is taken for each name, so that the thread that remembers never waits for all.
+        Some(table) => state.feed_values(Some(&|name| table.read().was_asked(name, since)), now),
+        None => state.feed_values(None, now),
+    }
+}
+
+/// What was seen of a name or address.
+pub fn pdns(
+    table: &pdns::Table,
+    state: &Published,
+    question: &pdns::question::Question,
+    now: Timestamp,
+) -> Result<pdns::question::Answer, Diagnostic> {
+    let holder =
+        |name: NameRef<'_>| observer::holder_of(&state.standings, name).map(NameRef::to_owned);
+    table.answer(question, holder, now).map_err(|error| {
+        Diagnostic::error(error.to_string())
+            .hint("write a name such as `shop.example`, an address, or `.` for everything")
+    })
+}
+
 /// The worst AS.
 pub fn asn_ranking(state: &Published, question: &AsnRankQuestion, now: Timestamp) -> AsnRanking {
     let family = if question.v6 { Family::V6 } else { Family::V4 };
@@ -216,6 +304,20 @@ fn about(question: &WhyQuestion) -> Result<About, Diagnostic> {
     Ok(About::Name(subject))
 }
 
+/// The same with how prediction stands.
+pub fn with_prediction(status: Status, prediction: PredictionSays) -> Status {
+    let mut status = status;
+    let why = match (&prediction.model, &prediction.failure) {
+        _ if !prediction.enabled => Some("`[prediction]` is off".to_owned()),
+        (None, Some((_, error))) => Some(error.clone()),
+        (None, None) => Some("no model has been trained yet".to_owned()),
+        (Some(_), _) => None,
+    };
+    status.not_running.extend(why.map(|why| format!("prediction: {why}")));
+    status.prediction = Some(prediction);
+    status
+}
+
 /// How the program is.
 pub fn status(
     state: &Published,
@@ -259,6 +361,7 @@ pub fn status(
             domains: state.standings.popularity.len(),
             short_history: state.standings.popularity.short_history,
         },
+        prediction: None,
         zones,
         sources,
         policy,

@@ -12,17 +12,22 @@ pub mod designation;
 pub mod exporter;
 pub mod feeds;
 pub mod keeper;
+pub mod keys;
 pub mod local;
 pub mod neighbourhood;
 pub mod notices;
+pub mod observer;
 pub mod offline;
 pub mod publisher;
+pub mod records;
 pub mod reload;
 pub mod resolver;
 pub mod restore;
+pub mod reviews;
 pub mod service;
 pub mod sockets;
 pub mod state;
+pub mod training;
 pub mod watch;
 pub mod writer;
 
@@ -30,6 +35,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc;
+use std::thread::JoinHandle;
 
 use arc_swap::ArcSwap;
 use prometheus_client::registry::Registry;
@@ -50,6 +56,7 @@ use crate::resolver::handler::InForce;
 use crate::resolver::upstream::UpstreamResolver;
 use crate::source::fetch::{Fetcher, HttpClient, HttpConfig};
 use crate::telemetry::Metrics;
+use crate::telemetry::events::EventSender;
 
 use self::answers::{Fixed, Voice};
 use self::clock::SystemClock;
@@ -87,6 +94,7 @@ pub async fn serve(
         mut pipeline,
         mut standings,
         mut counting,
+        prediction,
         book,
         local,
         fell_back,
@@ -98,6 +106,11 @@ pub async fn serve(
     }
     if !fell_back && let Err(error) = local.keep(state.directory()) {
         tracing::error!(%error, "a start with broken files would not know this policy");
+    }
+
+    let (ledger, finding) = records::open(state.directory(), started_at)?;
+    if let Some(finding) = finding {
+        tracing::warn!("{finding}");
     }
 
     let (events, inbox) = mpsc::channel();
@@ -118,6 +131,22 @@ pub async fn serve(
         false => pipeline.rebuild(clock.now()),
     };
     let first = first.map_err(|error| vec![Diagnostic::error(error.to_string())])?;
+    let remembered = match config.pdns.enabled {
+        true => {
+            watcher.doing(Some("reading what was seen"));
+            let now = clock.now();
+            let (file, table, finding) =
+                observer::open(state.directory(), config.pdns.limits, &standings, now)?;
+            if let Some(finding) = finding {
+                tracing::warn!("{finding}");
+            }
+            // The first judgement knows what the last one before the stop knew.
+            standings.seen = Arc::new(observer::view(&table, &first, now));
+            pipeline.set_standings(standings.clone());
+            Some((file, Arc::new(parking_lot::RwLock::new(table))))
+        }
+        false => None,
+    };
 
     let upstream = UpstreamResolver::new(resolver::upstream(&config));
     let upstream = Arc::new(upstream.map_err(|error| vec![resolver::unusable(&error)])?);
@@ -150,6 +179,24 @@ pub async fn serve(
     let stop = CancellationToken::new();
     let again = Arc::new(tokio::sync::Notify::new());
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
+    let pdns = remembered.as_ref().map(|(_, table)| table.clone());
+    let (mut tap, mut telling, mut observing) = (None, EventSender::nobody(), None);
+    if let Some((file, table)) = remembered {
+        let (answered, answers) = resolver::tap();
+        let (sender, queries) = resolver::queries();
+        (tap, telling) = (Some(answered), sender);
+        let observer = observer::Observer {
+            table,
+            file,
+            answers,
+            queries,
+            published: readers.clone(),
+            clock: clock.clone(),
+            events: events.clone(),
+            metrics: metrics.clone(),
+        };
+        observing = Some(observer.start(stop.clone())?);
+    }
     let sockets = Sockets::open(&config.resolver, workers)?;
     let (listening, has_encrypted) = (sockets.addresses(), sockets.has_encrypted());
     let doors = resolver::open(resolver::Needs {
@@ -160,17 +207,34 @@ pub async fn serve(
         clock: clock.clone(),
         metrics: metrics.clone(),
         seed: state.seed,
+        events: telling,
+        tap,
         stop: stop.clone(),
         reread,
         again: again.clone(),
     })?;
     let mut not_running = Vec::new();
+    if !config.pdns.enabled {
+        not_running
+            .push("passive DNS: `[pdns]` is off, so nothing is known of who uses what".to_owned());
+    }
     if !has_encrypted {
         not_running.push("encrypted DNS: `[resolver.encrypted]` has no addresses".to_owned());
     }
     open_garden(&config, &readers, &clock, state.seed, &stop, &mut not_running).await?;
     feeds.look_at(readers.clone());
     feeds.run(&stop);
+    let trainer = Arc::new(training::Trainer::new(
+        config.prediction,
+        state.directory(),
+        prediction,
+        book.clone(),
+        readers.clone(),
+        clock.clone(),
+        events.clone(),
+    ));
+    tokio::spawn(trainer.clone().run(stop.clone()));
+    tokio::spawn(records::keep_tidy(ledger.clone(), clock.clone(), stop.clone()));
 
     let (says, policy) =
         state_watch::channel(PolicySays::of(fell_back, started_at.0, &local.findings));
@@ -185,6 +249,9 @@ pub async fn serve(
         reload,
         metrics: metrics.clone(),
         clock: clock.clone(),
+        ledger: ledger.clone(),
+        trainer,
+        pdns,
         caching: doors.caching.clone(),
         upstream,
         fixed: Fixed {
@@ -216,7 +283,8 @@ pub async fn serve(
     doors.close().await;
     // The writer may have ended with an error of its own, which it has logged.
     let _ = events.send(Event::Stop);
-    let _ = tokio::task::spawn_blocking(move || writing.join()).await;
+    let ended = move || (writing.join(), observing.map(JoinHandle::join));
+    let _ = tokio::task::spawn_blocking(ended).await;
     Ok(())
 }
 
