@@ -13,7 +13,8 @@ use super::standing::Standing;
 use super::verdicts::Verdict;
 use crate::evidence::NameClaim;
 use crate::model::{
-    AnswerFacts, AnswerStep, Indicator, Name, NameRef, Scope, Timestamp, TriggerKind, Trust,
+    AnswerFacts, AnswerStep, Indicator, Name, NameRef, Nameserver, Scope, Timestamp, TriggerKind,
+    Trust,
 };
 use crate::policy;
 use crate::scoring::{self, Explanation, Facts, Kind, Level, Previous};
@@ -380,7 +381,9 @@ impl Published {
 
 fn step_says(step: &AnswerStep) -> StepSays {
     let mut nameservers = Vec::new();
-    for server in step.nameservers.iter().flat_map(|cut| cut.iter()) {
+    // Root servers given by address have no name.
+    let named = |server: &&Nameserver| !server.name.as_ref().is_root();
+    for server in step.nameservers.iter().flat_map(|cut| cut.iter()).filter(named) {
         let says = format!("{} of {}", server.name, server.zone);
         if !nameservers.contains(&says) {
             nameservers.push(says);
