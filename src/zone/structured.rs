@@ -54,7 +54,7 @@ impl StructuredError {
                 && uri.is_char_boundary(scheme.len())
                 && uri[..scheme.len()].eq_ignore_ascii_case(scheme)
         };
-        SCHEMES.iter().any(|scheme| of_scheme(&scheme))
+        SCHEMES.iter().any(of_scheme)
             && uri.len() <= WORD_OCTETS_MAX
             && !uri.chars().any(|c| c.is_whitespace() || c.is_control())
     }

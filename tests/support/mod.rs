@@ -6,6 +6,7 @@
 
 #![allow(dead_code, reason = "each test file uses its own part of this")]
 
+pub mod dice;
 pub mod encrypted;
 pub mod instance;
 pub mod tree;

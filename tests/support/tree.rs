@@ -73,9 +73,15 @@ enum Signed {
 
 const ADDRESSES: &str = "@ A 198.51.100.1\nwww A 198.51.100.2\nwww AAAA 2001:db8::2\n";
 
+/// A server's name, and its address where the parent zone gives one.
+type Served = (&'static str, Option<&'static str>);
+
+/// A zone below `test`.
+type Leaf = (&'static str, &'static [Served], Signed, &'static str);
+
 /// Zones below `test`: name, servers as `test` names them, signatures, and what is in them beside
 /// [`ADDRESSES`].
-const LEAVES: [(&str, &[(&str, Option<&str>)], Signed, &str); 12] = [
+const LEAVES: [Leaf; 12] = [
     (
         "good",
         &[("ns.good.test.", Some("127.10.0.3"))],
