@@ -13,6 +13,7 @@ pub use routes::{local, public};
 
 use crate::diagnostic::Diagnostic;
 use crate::pipeline::report::{AsnRanking, AsnSays, FeedSays, Status, Why};
+use crate::ports::budget::BudgetSays;
 
 /// What somebody asks about.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -81,6 +82,8 @@ pub trait Answers: Send + Sync + 'static {
     fn flush(&self, name: &str, below: bool) -> Result<(), Diagnostic>;
     /// Makes a source due at once; all of them where none is named.
     async fn refresh(&self, source: Option<String>) -> Result<usize, Diagnostic>;
+    /// How look-ups stand.
+    async fn budget(&self) -> BudgetSays;
     /// Puts in force what the contract of a source puts aside.
     async fn accept(&self, source: String) -> Result<usize, Diagnostic>;
 }

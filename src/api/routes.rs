@@ -27,6 +27,7 @@ pub fn local(answers: Arc<dyn Answers>) -> Router {
         .route("/v1/why", get(why))
         .route("/v1/asn/rank", get(asn_ranking))
         .route("/v1/asn", get(asn))
+        .route("/v1/budget", get(budget))
         .route("/v1/reload", post(reload))
         .route("/v1/refresh", post(refresh))
         .route("/v1/feeds/accept", post(accept))
@@ -71,6 +72,10 @@ async fn status(State(answers): Daemon) -> Response {
 
 async fn feeds(State(answers): Daemon) -> Response {
     Json(answers.feeds()).into_response()
+}
+
+async fn budget(State(answers): Daemon) -> Response {
+    Json(answers.budget().await).into_response()
 }
 
 async fn why(State(answers): Daemon, Query(question): Query<WhyQuestion>) -> Response {

@@ -45,6 +45,8 @@ pub enum Command {
     Refresh(Refresh),
     /// Show the worst AS (`asn rank`), or one of them (`asn AS64500`).
     Asn(Asn),
+    /// Show what was asked of look-up services, what may be asked, and what is asked next.
+    Budget,
     /// Work with scoring models.
     #[command(subcommand)]
     Model(Model),

@@ -66,6 +66,7 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
         Command::Zones => questions::zones(arguments),
         Command::Feeds(feeds) => questions::feeds(arguments, feeds),
         Command::Asn(asn) => questions::asn(arguments, asn),
+        Command::Budget => questions::budget(arguments),
         Command::Export(export) => export::run(arguments, export),
         Command::Reload => questions::reload(arguments),
         Command::Flush(flush) => questions::flush(arguments, flush),

@@ -14,6 +14,7 @@ use crate::diagnostic::Diagnostic;
 use crate::model::Indicator;
 use crate::model::time::Clock as _;
 use crate::pipeline::report;
+use crate::ports::budget::BudgetSays;
 
 /// Why a name is answered as it is.
 pub fn why(arguments: &Arguments, why: &Why) -> Result<(), Failure> {
@@ -103,6 +104,14 @@ pub fn asn(arguments: &Arguments, asn: &Asn) -> Result<(), Failure> {
     let path = format!("/v1/asn?system={system}&days={days}");
     let answer: report::AsnSays = ask(arguments, &path, |offline| Ok(offline.asn(&question, now)))?;
     show(arguments, &answer, render::asn::system)
+}
+
+/// How look-ups stand. Only a daemon has the keys and counts what is asked.
+pub fn budget(arguments: &Arguments) -> Result<(), Failure> {
+    let config = configuration(arguments)?;
+    let answer: BudgetSays =
+        runtime()?.block_on(client(&config).get("/v1/budget")).map_err(refused)?;
+    show(arguments, &answer, render::budget::budget)
 }
 
 /// Reads policies and zones again.

@@ -7,6 +7,7 @@ use hickory_proto::rr::RecordType;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::book::Book;
+use super::desk::Desk;
 use crate::api::{Answers, AsnQuestion, AsnRankQuestion, Reloaded, WhyQuestion};
 use crate::bgp::Family;
 use crate::diagnostic::Diagnostic;
@@ -17,6 +18,7 @@ use crate::pipeline::report::{
 };
 use crate::pipeline::{Published, Subject};
 use crate::ports::Ledger;
+use crate::ports::budget::BudgetSays;
 use crate::publish::file;
 use crate::resolver::cache::CachingUpstream;
 use crate::resolver::upstream::UpstreamResolver;
@@ -42,6 +44,8 @@ pub struct Voice {
     pub ledger: Arc<dyn Ledger>,
     /// What does not change while the daemon runs.
     pub fixed: Fixed,
+    /// Where services are asked.
+    pub desk: Arc<Desk>,
     /// What is known of names.
     pub caching: Arc<CachingUpstream>,
     /// Who is asked, and what it has learnt.
@@ -136,6 +140,11 @@ impl Answers for Voice {
 
     async fn refresh(&self, source: Option<String>) -> Result<usize, Diagnostic> {
         self.book.poke(source.as_deref())
+    }
+
+    async fn budget(&self) -> BudgetSays {
+        let at = self.clock.now().0;
+        BudgetSays { at, services: self.desk.says().await, ..BudgetSays::default() }
     }
 
     async fn accept(&self, source: String) -> Result<usize, Diagnostic> {

@@ -9,6 +9,7 @@ pub mod answers;
 pub mod book;
 pub mod clock;
 pub mod designation;
+pub mod desk;
 pub mod exporter;
 pub mod feeds;
 pub mod keeper;
@@ -51,10 +52,12 @@ use crate::resolver::garden::Garden;
 use crate::resolver::handler::InForce;
 use crate::resolver::upstream::UpstreamResolver;
 use crate::source::fetch::{Fetcher, HttpClient, HttpConfig};
+use crate::source::provider::{Client as LookupClient, ClientSettings};
 use crate::telemetry::Metrics;
 
 use self::answers::{Fixed, Voice};
 use self::clock::SystemClock;
+use self::desk::Desk;
 use self::exporter::Exporter;
 use self::feeds::Feeds;
 use self::publisher::Publisher;
@@ -187,7 +190,12 @@ pub async fn serve(
         state_watch::channel(PolicySays::of(fell_back, started_at.0, &local.findings));
     let (reload, commands) = tokio::sync::mpsc::channel(4);
     let export = open_export(&config, &readers)?;
-    not_running.push("look-ups: no provider is built into this version".to_owned());
+    let client = LookupClient::new(ClientSettings::default());
+    let client = client.map_err(|error| Diagnostic::error(format!("HTTP client: {error}")))?;
+    let (desk, found) = Desk::open(&config, client, ledger.clone(), clock.clone()).await;
+    found.iter().for_each(|finding| tracing::warn!("{finding}"));
+    not_running.extend(desk.not_running());
+    let desk = Arc::new(desk);
     not_running.push("zone transfer: zones leave as files in this version".to_owned());
     let voice = Arc::new(Voice {
         published: readers,
@@ -197,6 +205,7 @@ pub async fn serve(
         metrics: metrics.clone(),
         clock: clock.clone(),
         ledger: ledger.clone(),
+        desk,
         caching: doors.caching.clone(),
         upstream,
         fixed: Fixed {

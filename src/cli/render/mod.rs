@@ -1,6 +1,7 @@
 //! Answers as people read them: aligned and coloured on a terminal, plain in a pipe.
 
 pub mod asn;
+pub mod budget;
 pub mod evaluate;
 pub mod feeds;
 pub mod status;

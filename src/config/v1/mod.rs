@@ -2,6 +2,7 @@
 //! has every key with what it is for.
 
 mod key;
+mod provider;
 mod resolver;
 mod source;
 mod upstream;
@@ -53,6 +54,7 @@ pub(super) fn read(root: &Table<'_>, file: &str) -> Config {
         publish: section(root, "publish", publish),
         log: section(root, "log", log),
         sources: source::sources(root, file),
+        providers: provider::providers(root, file),
         keys: key::keys(root, file),
         credentials_directory: None,
         zones: zone::zones(root, file),

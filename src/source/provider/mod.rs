@@ -11,17 +11,24 @@
 
 mod apivoid;
 mod bgpranking;
+pub mod budget;
+pub mod client;
 mod dnsdumpster;
 pub mod error;
 mod ipasnhistory;
 mod json;
+pub mod keep;
+pub mod settings;
 mod tip;
 mod virustotal;
 
 #[cfg(test)]
 mod samples;
 
+pub use budget::{Budget, Hold, Purpose};
+pub use client::{Client, ClientSettings, Received};
 pub use error::{ProviderError, Window};
+pub use settings::{ApiKey, Limits, Off, Plan, Provider, Uses};
 
 use crate::model::Timestamp;
 use crate::model::lookup::{Answer, Aspect, Service, Target};
