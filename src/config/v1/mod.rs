@@ -2,6 +2,7 @@
 //! has every key with what it is for.
 
 mod key;
+mod prediction;
 mod provider;
 mod resolver;
 mod source;
@@ -53,6 +54,7 @@ pub(super) fn read(root: &Table<'_>, file: &str) -> Config {
         api: section(root, "api", api),
         publish: section(root, "publish", publish),
         log: section(root, "log", log),
+        prediction: section(root, "prediction", prediction::prediction),
         sources: source::sources(root, file),
         providers: provider::providers(root, file),
         keys: key::keys(root, file),
