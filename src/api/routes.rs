@@ -9,7 +9,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 
-use super::{Answers, AsnQuestion, AsnRankQuestion, WhyQuestion};
+use super::{Answers, AsnQuestion, AsnRankQuestion, InvestigateQuestion, WhyQuestion};
 use crate::diagnostic::Diagnostic;
 
 /// Octets of a request that carries a command.
@@ -28,6 +28,7 @@ pub fn local(answers: Arc<dyn Answers>) -> Router {
         .route("/v1/asn/rank", get(asn_ranking))
         .route("/v1/asn", get(asn))
         .route("/v1/budget", get(budget))
+        .route("/v1/investigate", post(investigate))
         .route("/v1/model/train", post(train))
         .route("/v1/reload", post(reload))
         .route("/v1/refresh", post(refresh))
@@ -80,6 +81,22 @@ async fn train(State(answers): Daemon) -> Response {
 
 async fn feeds(State(answers): Daemon) -> Response {
     Json(answers.feeds()).into_response()
+}
+
+async fn investigate(
+    State(answers): Daemon,
+    Query(question): Query<InvestigateQuestion>,
+) -> Response {
+    let lines = match answers.investigate(question).await {
+        Ok(lines) => lines,
+        Err(finding) => return refusal(finding),
+    };
+    let stream = futures_util::stream::unfold(lines, |mut lines| async {
+        let line = lines.recv().await?;
+        Some((Ok::<_, std::convert::Infallible>(line + "\n"), lines))
+    });
+    let kind = [(header::CONTENT_TYPE, "application/x-ndjson")];
+    (kind, axum::body::Body::from_stream(stream)).into_response()
 }
 
 async fn budget(State(answers): Daemon) -> Response {

@@ -208,16 +208,16 @@ fn command<T: DeserializeOwned>(arguments: &Arguments, path: &str) -> Result<T, 
     runtime()?.block_on(client(&config).post(path)).map_err(refused)
 }
 
-fn client(config: &Config) -> Client {
+pub(super) fn client(config: &Config) -> Client {
     Client::new(&config.api.socket)
 }
 
-fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
     let built = tokio::runtime::Builder::new_current_thread().enable_all().build();
     built.map_err(|error| Diagnostic::error(format!("no runtime: {error}")).into())
 }
 
-fn refused(error: ClientError) -> Failure {
+pub(super) fn refused(error: ClientError) -> Failure {
     let hint = match &error {
         ClientError::Refused { hint, .. } => hint.clone(),
         ClientError::Down { .. } => Some("start it with `sekisho serve`".to_owned()),

@@ -15,9 +15,11 @@ use tokio::sync::Mutex;
 use crate::config::{self, Config};
 use crate::diagnostic::Diagnostic;
 use crate::disk;
-use crate::model::Timestamp;
+use crate::evidence::PublicSuffixes;
+use crate::lookup::privacy;
 use crate::model::lookup::{Answer, Aspect, Service};
 use crate::model::time::Clock;
+use crate::model::{Name, Timestamp};
 use crate::ports::Ledger;
 use crate::ports::budget::ServiceSays;
 use crate::ports::ledger::{FACTS_OCTETS_MAX, Lookup, LookupOutcome, Spend};
@@ -98,6 +100,9 @@ pub struct Desk {
     client: Client,
     ledger: Arc<dyn Ledger>,
     clock: Arc<dyn Clock>,
+    suffixes: PublicSuffixes,
+    /// Suffixes of the operator's own network.
+    internal: Vec<Name>,
 }
 
 impl Desk {
@@ -143,7 +148,9 @@ impl Desk {
             off.remove(&service);
             counters.insert(service, Counter { provider, key, budget });
         }
-        (Self { counters, off, client, ledger, clock }, findings)
+        let internal = config.upstream.zones.iter().map(|zone| zone.name.clone()).collect();
+        let suffixes = PublicSuffixes::default();
+        (Self { counters, off, client, ledger, clock, suffixes, internal }, findings)
     }
 
     /// The services that are off, each with the reason, for people.
@@ -170,6 +177,12 @@ impl Desk {
     pub fn in_background(&self) -> impl Iterator<Item = Service> {
         let all = self.counters.values().filter(|counter| counter.provider.uses == Uses::All);
         all.map(|counter| counter.provider.service)
+    }
+
+    /// Units that the background may still use today.
+    pub async fn left_for_background(&self, service: Service) -> u32 {
+        let Some(counter) = self.counters.get(&service) else { return 0 };
+        counter.budget.lock().await.left_for_background(self.clock.now())
     }
 
     /// What was asked before about a target, the latest first.
@@ -201,6 +214,10 @@ impl Desk {
             return outcome;
         }
         let unasked = |reason: String| Outcome::Unasked { reason, until: None };
+        let registrable = question.target.domain().map(|n| self.suffixes.registrable(n.as_ref()));
+        if let Some(never) = privacy::never(&question.target, registrable, &self.internal) {
+            return unasked(format!("never sent: {never}"));
+        }
         let Some(counter) = self.counters.get(&question.service) else {
             return unasked(self.off(question.service).unwrap_or_default().to_owned());
         };

@@ -6,18 +6,22 @@
 //! export). A stop goes the other way round.
 
 pub mod answers;
+pub mod asker;
 pub mod book;
 pub mod clock;
 pub mod designation;
 pub mod desk;
 pub mod exporter;
 pub mod feeds;
+pub mod investigation;
 pub mod keeper;
 pub mod keys;
 pub mod local;
+pub mod local_facts;
 pub mod neighbourhood;
 pub mod notices;
 pub mod offline;
+pub mod opinions;
 pub mod publisher;
 pub mod records;
 pub mod reload;
@@ -36,6 +40,7 @@ use std::sync::Arc;
 use std::sync::mpsc;
 
 use arc_swap::ArcSwap;
+use parking_lot::Mutex;
 use prometheus_client::registry::Registry;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::signal::unix::{SignalKind, signal};
@@ -57,10 +62,13 @@ use crate::source::provider::{Client as LookupClient, ClientSettings};
 use crate::telemetry::Metrics;
 
 use self::answers::{Fixed, Voice};
+use self::asker::Asker;
 use self::clock::SystemClock;
 use self::desk::Desk;
 use self::exporter::Exporter;
 use self::feeds::Feeds;
+use self::investigation::Investigator;
+use self::opinions::Memory;
 use self::publisher::Publisher;
 use self::reload::Reloader;
 use self::restore::{Restored, restore};
@@ -113,6 +121,10 @@ pub async fn serve(
     }
 
     let (events, inbox) = mpsc::channel();
+    let memory = Memory::load(&ledger, events.clone(), started_at).await;
+    let memory = memory.map_err(|error| Diagnostic::error(error.to_string()))?;
+    standings.opinions = memory.opinions();
+    let memory = Arc::new(memory);
     let book = Arc::new(book);
     let fetch = Arc::new(Fetcher::new(http_client(state.directory())?));
     let feeds =
@@ -208,6 +220,24 @@ pub async fn serve(
     found.iter().for_each(|finding| tracing::warn!("{finding}"));
     not_running.extend(desk.not_running());
     let desk = Arc::new(desk);
+    let asker = Arc::new(Asker {
+        desk: desk.clone(),
+        memory: memory.clone(),
+        published: readers.clone(),
+        clock: clock.clone(),
+        seed: state.seed,
+        internal: config.upstream.zones.iter().map(|zone| zone.name.clone()).collect(),
+        asked: asker::asked(&ledger, started_at).await.into(),
+        plans: Mutex::default(),
+    });
+    asker.start(&stop);
+    let investigator = Arc::new(Investigator {
+        desk: desk.clone(),
+        memory: memory.clone(),
+        published: readers.clone(),
+        caching: Some(doors.caching.clone()),
+        clock: clock.clone(),
+    });
     not_running.push("zone transfer: zones leave as files in this version".to_owned());
     let voice = Arc::new(Voice {
         published: readers,
@@ -218,6 +248,8 @@ pub async fn serve(
         clock: clock.clone(),
         ledger: ledger.clone(),
         desk,
+        investigator,
+        asker,
         trainer,
         caching: doors.caching.clone(),
         upstream,

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::networks::Neighbourhood;
+use super::opinions::Opinions;
 use crate::evidence::{Popularity, PublicSuffixes, SharedHosts, SpecialUse};
 use crate::model::{Name, NameRef};
 use crate::predict::{Predictor, Site};
@@ -24,6 +25,8 @@ pub struct Standings {
     pub neighbourhood: Arc<Neighbourhood>,
     /// What names and their neighbourhood predict, if a model was trained.
     pub predictor: Option<Arc<Predictor>>,
+    /// What look-up services say of those that were asked about.
+    pub opinions: Opinions,
 }
 
 impl Default for Standings {
@@ -36,6 +39,7 @@ impl Default for Standings {
             critical: [].into(),
             neighbourhood: Arc::default(),
             predictor: None,
+            opinions: Opinions::default(),
         }
     }
 }

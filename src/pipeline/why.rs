@@ -190,7 +190,8 @@ impl Published {
             .take_while(|n| n.is_at_or_below(registrable))
             .find(|n| {
                 let by_www = *n == registrable && www.as_ref().is_some_and(|w| named(w.as_ref()));
-                named(*n) || by_www || self.verdicts.of(*n).is_some()
+                let asked_about = self.standings.opinions.of_name(*n).is_some();
+                named(*n) || by_www || asked_about || self.verdicts.of(*n).is_some()
             })
             .map(|n| match www.as_ref() {
                 // What is claimed of `www.` counts for the domain.

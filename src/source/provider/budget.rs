@@ -233,6 +233,13 @@ impl Budget {
         }
     }
 
+    /// Units that the background may still use today.
+    pub fn left_for_background(&self, now: Timestamp) -> u32 {
+        let (share, _) = background_share(self.limits.per_day, now);
+        let month = self.limits.per_month.saturating_sub(self.used_in_month(now));
+        share.saturating_sub(self.used_today(now)).min(month)
+    }
+
     /// Units used today.
     pub fn used_today(&self, now: Timestamp) -> u32 {
         if self.day.0 == day(now) { self.day.1 } else { 0 }
