@@ -17,6 +17,7 @@ pub mod evidence;
 pub mod zone;
 
 pub mod lookup;
+pub mod pdns;
 pub mod policy;
 pub mod predict;
 pub mod snapshot;

@@ -16,6 +16,7 @@ pub mod opinions;
 pub mod report;
 mod sources;
 mod standing;
+mod value;
 mod verdicts;
 mod why;
 mod why_network;
@@ -29,6 +30,7 @@ pub use networks::{Hosted, Hosting, Neighbourhood, NetworkVerdicts};
 pub use opinions::{Opinion, Opinions};
 pub use sources::{Profile, Ranks, Source};
 pub use standing::{Standing, Standings};
+pub use value::FeedValue;
 pub use verdicts::{Verdict, Verdicts};
 pub use why::Subject;
 

@@ -6,6 +6,7 @@ use super::networks::Neighbourhood;
 use super::opinions::Opinions;
 use crate::evidence::{Popularity, PublicSuffixes, SharedHosts, SpecialUse};
 use crate::model::{Name, NameRef};
+use crate::pdns;
 use crate::predict::{Predictor, Site};
 
 /// The tables that guards look into. Cheap to clone.
@@ -27,6 +28,8 @@ pub struct Standings {
     pub predictor: Option<Arc<Predictor>>,
     /// What look-up services say of those that were asked about.
     pub opinions: Opinions,
+    /// What was seen here.
+    pub seen: Arc<pdns::View>,
 }
 
 impl Default for Standings {
@@ -40,6 +43,7 @@ impl Default for Standings {
             neighbourhood: Arc::default(),
             predictor: None,
             opinions: Opinions::default(),
+            seen: Arc::default(),
         }
     }
 }

@@ -5,6 +5,8 @@ pub mod budget;
 pub mod evaluate;
 pub mod feeds;
 pub mod investigate;
+pub mod pdns;
+pub mod reviews;
 pub mod status;
 pub mod why;
 
