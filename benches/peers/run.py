@@ -79,15 +79,14 @@ class SekishoAgain(Sekisho):
 
     name = "sekisho-again"
 
-    def start(self):
-        """Once without being measured, for the state."""
-        self.write_config()
-        super().start()
+    def __init__(self, ctx):
+        """Runs once without being measured, for the state."""
+        super().__init__(ctx)
+        self.start()
         while harness.dnswire.ask(self.addr, "p." + harness.gen.TAIL, 1) is None and self.alive():
             harness.time.sleep(0.05)
         harness.time.sleep(3)
         self.stop()
-        return super().start()
 
 
 for kind in (Sekisho, SekishoAgain):
