@@ -7,15 +7,18 @@ use hickory_proto::rr::RecordType;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::book::Book;
+use super::training::Trainer;
 use crate::api::{Answers, AsnQuestion, AsnRankQuestion, Reloaded, WhyQuestion};
 use crate::bgp::Family;
 use crate::diagnostic::Diagnostic;
 use crate::model::time::Clock;
 use crate::model::{Indicator, Name, Timestamp};
 use crate::pipeline::report::{
-    AsnRanking, AsnSays, FeedSays, PolicySays, PopularitySays, SnapshotSays, Status, Why, ZoneSays,
+    AsnRanking, AsnSays, FeedSays, PolicySays, PopularitySays, PredictionSays, SnapshotSays,
+    Status, Why, ZoneSays,
 };
 use crate::pipeline::{Published, Subject};
+use crate::ports::Ledger;
 use crate::publish::file;
 use crate::resolver::cache::CachingUpstream;
 use crate::resolver::upstream::UpstreamResolver;
@@ -37,6 +40,10 @@ pub struct Voice {
     pub metrics: Arc<Metrics>,
     /// The time.
     pub clock: Arc<dyn Clock>,
+    /// Trains the model of names.
+    pub trainer: Arc<Trainer>,
+    /// What people ask about later.
+    pub ledger: Arc<dyn Ledger>,
     /// What does not change while the daemon runs.
     pub fixed: Fixed,
     /// What is known of names.
@@ -79,7 +86,12 @@ impl Answers for Voice {
     fn status(&self) -> Status {
         let state = self.published.borrow().clone();
         let policy = self.policy.borrow().clone();
-        status(&state, &self.book, policy, &self.fixed, self.clock.now())
+        let says = status(&state, &self.book, policy, &self.fixed, self.clock.now());
+        with_prediction(says, self.trainer.says())
+    }
+
+    fn train(&self) -> Result<(), Diagnostic> {
+        self.trainer.train_now()
     }
 
     fn feeds(&self) -> Vec<FeedSays> {
@@ -173,6 +185,20 @@ pub fn why(state: &Published, question: &WhyQuestion, now: Timestamp) -> Result<
     Ok(state.why(&subject, None, now))
 }
 
+/// The same with how prediction stands.
+pub fn with_prediction(status: Status, prediction: PredictionSays) -> Status {
+    let mut status = status;
+    let why = match (&prediction.model, &prediction.failure) {
+        _ if !prediction.enabled => Some("`[prediction]` is off".to_owned()),
+        (None, Some((_, error))) => Some(error.clone()),
+        (None, None) => Some("no model has been trained yet".to_owned()),
+        (Some(_), _) => None,
+    };
+    status.not_running.extend(why.map(|why| format!("prediction: {why}")));
+    status.prediction = Some(prediction);
+    status
+}
+
 /// How the program is.
 pub fn status(
     state: &Published,
@@ -216,6 +242,7 @@ pub fn status(
             domains: state.standings.popularity.len(),
             short_history: state.standings.popularity.short_history,
         },
+        prediction: None,
         zones,
         sources,
         policy,

@@ -12,17 +12,20 @@ pub mod designation;
 pub mod exporter;
 pub mod feeds;
 pub mod keeper;
+pub mod keys;
 pub mod local;
 pub mod neighbourhood;
 pub mod notices;
 pub mod offline;
 pub mod publisher;
+pub mod records;
 pub mod reload;
 pub mod resolver;
 pub mod restore;
 pub mod service;
 pub mod sockets;
 pub mod state;
+pub mod training;
 pub mod watch;
 pub mod writer;
 
@@ -87,6 +90,7 @@ pub async fn serve(
         mut pipeline,
         mut standings,
         mut counting,
+        prediction,
         book,
         local,
         fell_back,
@@ -98,6 +102,11 @@ pub async fn serve(
     }
     if !fell_back && let Err(error) = local.keep(state.directory()) {
         tracing::error!(%error, "a start with broken files would not know this policy");
+    }
+
+    let (ledger, finding) = records::open(state.directory(), started_at)?;
+    if let Some(finding) = finding {
+        tracing::warn!("{finding}");
     }
 
     let (events, inbox) = mpsc::channel();
@@ -174,6 +183,17 @@ pub async fn serve(
     open_garden(&config, &readers, &clock, state.seed, &stop, &mut not_running).await?;
     feeds.look_at(readers.clone());
     feeds.run(&stop);
+    let trainer = Arc::new(training::Trainer::new(
+        config.prediction,
+        state.directory(),
+        prediction,
+        book.clone(),
+        readers.clone(),
+        clock.clone(),
+        events.clone(),
+    ));
+    tokio::spawn(trainer.clone().run(stop.clone()));
+    tokio::spawn(records::keep_tidy(ledger.clone(), clock.clone(), stop.clone()));
 
     let (says, policy) =
         state_watch::channel(PolicySays::of(fell_back, started_at.0, &local.findings));
@@ -188,6 +208,8 @@ pub async fn serve(
         reload,
         metrics: metrics.clone(),
         clock: clock.clone(),
+        ledger: ledger.clone(),
+        trainer,
         caching: doors.caching.clone(),
         upstream,
         fixed: Fixed {

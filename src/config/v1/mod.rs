@@ -1,6 +1,8 @@
 //! What may stand in a configuration file of version 1. `default.toml` beside the parent module
 //! has every key with what it is for.
 
+mod key;
+mod prediction;
 mod resolver;
 mod source;
 mod upstream;
@@ -51,7 +53,10 @@ pub(super) fn read(root: &Table<'_>, file: &str) -> Config {
         api: section(root, "api", api),
         publish: section(root, "publish", publish),
         log: section(root, "log", log),
+        prediction: section(root, "prediction", prediction::prediction),
         sources: source::sources(root, file),
+        keys: key::keys(root, file),
+        credentials_directory: None,
         zones: zone::zones(root, file),
     }
 }
