@@ -134,8 +134,9 @@ async fn blocked_cached_and_local_names_take_nothing_from_the_allocator() {
         // What is made once, such as a thread's own place in a lock-free list.
         assert_eq!(anew(), Fast::Reply);
         assert_eq!(taken_by(|| (0..100).for_each(|_| drop(anew()))), 0);
-        let now = handler.now();
-        let mut again = || handler.fast_from(&mut packets, &packet, client, now, &shard, &mut out);
+        let look = handler.look(&mut packets);
+        let mut again =
+            || handler.fast_from(&mut packets, &look, &packet, client, &shard, &mut out);
         assert_eq!(again(), Fast::Reply);
         assert_eq!(taken_by(|| (0..100).for_each(|_| drop(again()))), 0);
     }

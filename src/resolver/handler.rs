@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, Guard};
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 
@@ -167,6 +167,14 @@ pub struct Now {
     pub cache: u64,
 }
 
+/// What is in force for queries that came together, looked at once.
+pub struct Look {
+    manner: Guard<Arc<Manner>>,
+    in_force: Guard<Arc<InForce>>,
+    /// The time.
+    pub now: Now,
+}
+
 /// Replies of one thread, for packets that come again.
 pub type PacketCache = packet_cache::PacketCache<Manner, InForce>;
 
@@ -292,22 +300,29 @@ impl Handler {
         self.fresh(&manner, &in_force, query, shard, &Memory::default(), out).0
     }
 
+    /// What is in force now, for datagrams that came together.
+    pub fn look(&self, packets: &mut PacketCache) -> Look {
+        let look =
+            Look { manner: self.manner.load(), in_force: self.in_force.load(), now: self.now() };
+        packets.align(&look.manner, &look.in_force, self.upstream.cache().flushes());
+        look
+    }
+
     /// The same for a datagram, where a packet that came before may get the reply of then.
     pub fn fast_from(
         &self,
         packets: &mut PacketCache,
+        look: &Look,
         packet: &[u8],
         client: Client,
-        now: Now,
         shard: &Shard,
         out: &mut Vec<u8>,
     ) -> Fast {
-        let manner = self.manner.load();
-        if !self.may_ask(&manner, client, now, shard) {
+        let Look { manner, in_force, now } = look;
+        let now = *now;
+        if !self.may_ask(manner, client, now, shard) {
             return Fast::Silent;
         }
-        let in_force = self.in_force.load();
-        packets.align(&manner, &in_force, self.upstream.cache().flushes());
         let query = (packet, client, now);
         let settings = &manner.settings;
         let address = client.address.ip();
@@ -318,17 +333,17 @@ impl Handler {
         .then(|| packets.key(packet, in_force.snapshot().audience(address)?))
         .flatten();
         let Some(key) = key else {
-            return self.fresh(&manner, &in_force, query, shard, &Memory::default(), out).0;
+            return self.fresh(manner, in_force, query, shard, &Memory::default(), out).0;
         };
         let memory = match packets.find(key, packet, now.cache, out) {
             Found::Reply(account) => {
-                self.report_again(packet, client, account, &in_force, out, now, shard);
+                self.report_again(packet, client, account, in_force, out, now, shard);
                 return Fast::Reply;
             }
             Found::Due(given) => Memory::given(given),
             Found::Nothing => Memory::default(),
         };
-        let (fast, account) = self.fresh(&manner, &in_force, query, shard, &memory, out);
+        let (fast, account) = self.fresh(manner, in_force, query, shard, &memory, out);
         if let (Fast::Reply, Some(account)) = (fast, account) {
             match memory.used.get() {
                 Used::Nothing if account.cache.is_none() => {

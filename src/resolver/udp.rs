@@ -195,7 +195,7 @@ impl Worker {
     }
 
     fn serve(&self, batch: &mut Batch, packets: &mut PacketCache, received: usize) {
-        let now = self.handler.now();
+        let look = self.handler.look(packets);
         for at in 0..received {
             let slot = batch.slot(at);
             // Nobody listens at port 0, so the source is forged.
@@ -205,7 +205,7 @@ impl Worker {
             };
             let client = Client::udp(path.peer);
             let Slot { packet, reply, .. } = slot;
-            match self.handler.fast_from(packets, packet, client, now, &self.shard, reply) {
+            match self.handler.fast_from(packets, &look, packet, client, &self.shard, reply) {
                 Fast::Reply => {}
                 Fast::Silent => reply.clear(),
                 Fast::Slow => {

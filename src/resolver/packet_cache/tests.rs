@@ -98,7 +98,9 @@ impl Pair {
     async fn ask(&mut self, packet: &[u8], client: Client, now: Now) -> [Option<Vec<u8>>; 2] {
         let (rig, packets) = &mut self.remembering;
         let mut out = Vec::new();
-        let fast = rig.handler.fast_from(packets, packet, client, now, &rig.shard, &mut out);
+        let mut look = rig.handler.look(packets);
+        look.now = now;
+        let fast = rig.handler.fast_from(packets, &look, packet, client, &rig.shard, &mut out);
         let first = settled(rig, fast, out, packet, client).await;
         let (rig, mut out) = (&self.plain, Vec::new());
         let fast = rig.handler.fast(packet, client, now, &rig.shard, &mut out);
