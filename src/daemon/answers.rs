@@ -7,13 +7,15 @@ use hickory_proto::rr::RecordType;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::book::Book;
+use super::secondaries::Secondaries;
 use crate::api::{Answers, AsnQuestion, AsnRankQuestion, Reloaded, WhyQuestion};
 use crate::bgp::Family;
 use crate::diagnostic::Diagnostic;
 use crate::model::time::Clock;
 use crate::model::{Indicator, Name, Timestamp};
 use crate::pipeline::report::{
-    AsnRanking, AsnSays, FeedSays, PolicySays, PopularitySays, SnapshotSays, Status, Why, ZoneSays,
+    AsnRanking, AsnSays, FeedSays, PolicySays, PopularitySays, SecondarySays, SnapshotSays, Status,
+    Why, ZoneSays,
 };
 use crate::pipeline::{Published, Subject};
 use crate::ports::Ledger;
@@ -30,6 +32,8 @@ pub struct Voice {
     pub published: watch::Receiver<Arc<Published>>,
     /// The sources.
     pub book: Arc<Book>,
+    /// Zones of other publishers.
+    pub secondaries: Arc<Secondaries>,
     /// What is known of the operator's files.
     pub policy: watch::Receiver<PolicySays>,
     /// Asks for the files to be read again.
@@ -82,7 +86,10 @@ impl Answers for Voice {
     fn status(&self) -> Status {
         let state = self.published.borrow().clone();
         let policy = self.policy.borrow().clone();
-        status(&state, &self.book, policy, &self.fixed, self.clock.now())
+        let now = self.clock.now();
+        let secondaries = self.secondaries.says(now);
+        let known = Known { book: &self.book, policy, secondaries, fixed: &self.fixed };
+        status(&state, known, now)
     }
 
     fn feeds(&self) -> Vec<FeedSays> {
@@ -176,18 +183,27 @@ pub fn why(state: &Published, question: &WhyQuestion, now: Timestamp) -> Result<
     Ok(state.why(&subject, None, now))
 }
 
+/// What a status is made of, besides what is in force.
+pub struct Known<'a> {
+    /// The sources.
+    pub book: &'a Book,
+    /// What is known of the operator's files.
+    pub policy: PolicySays,
+    /// How zones of other publishers are.
+    pub secondaries: Vec<(Name, SecondarySays)>,
+    /// What does not change.
+    pub fixed: &'a Fixed,
+}
+
 /// How the program is.
-pub fn status(
-    state: &Published,
-    book: &Book,
-    policy: PolicySays,
-    fixed: &Fixed,
-    now: Timestamp,
-) -> Status {
-    let zones: Vec<ZoneSays> =
+pub fn status(state: &Published, known: Known<'_>, now: Timestamp) -> Status {
+    let Known { book, policy, secondaries, fixed } = known;
+    let mut zones: Vec<ZoneSays> =
         state.snapshot.zones().map(|zone| zone_says(state, zone, fixed)).collect();
     let sources = book.counts();
     let mut not_running = fixed.not_running.clone();
+    not_running.extend(secondaries.iter().filter_map(|(name, says)| out_of_date(name, says)));
+    add_secondaries(&mut zones, secondaries);
     for feed in book.says(now) {
         let why = match (feed.state.as_str(), &feed.off_because, &feed.error) {
             ("off", Some(reason), _) => format!("source {}: {reason}", feed.id),
@@ -236,6 +252,37 @@ fn zone_says(state: &Published, zone: &crate::zone::PolicyZone, fixed: &Fixed) -
         groups: state.policy.group_names(zone.options.groups).map(str::to_owned).collect(),
         exported: exported
             .map(|directory| file::path(directory, zone.zone.origin()).display().to_string()),
+        secondary: None,
+    }
+}
+
+/// Says of each zone how it comes; those of which nothing is in force stand at the end.
+fn add_secondaries(zones: &mut Vec<ZoneSays>, secondaries: Vec<(Name, SecondarySays)>) {
+    for (name, says) in secondaries {
+        let name = name.to_string();
+        match zones.iter_mut().find(|zone| zone.name == name) {
+            Some(zone) => zone.secondary = Some(says),
+            None => zones.push(ZoneSays {
+                name,
+                serial: 0,
+                rules: 0,
+                mode: "off".to_owned(),
+                groups: Vec::new(),
+                exported: None,
+                secondary: Some(says),
+            }),
+        }
+    }
+}
+
+/// What is said loudly of a zone whose publisher is silent.
+fn out_of_date(name: &Name, says: &SecondarySays) -> Option<String> {
+    let reason = says.error.as_ref().map_or(String::new(), |error| format!(", and {error}"));
+    match says.state.as_str() {
+        "waiting" => Some(format!("zone {name}: no version came yet{reason}")),
+        "unloaded" => Some(format!("zone {name}: expired, and out of force{reason}")),
+        "expired" => Some(format!("zone {name}: expired; its last version stays in force{reason}")),
+        _ => None,
     }
 }
 

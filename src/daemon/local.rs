@@ -9,15 +9,15 @@ use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::config::{Config, FileZone, check_against};
+use crate::config::{Config, Zone, check_against};
 use crate::diagnostic::{Diagnostic, Place};
 use crate::disk;
 use crate::evidence::PublicSuffixes;
 use crate::model::{Name, Timestamp};
-use crate::pipeline::Order;
+use crate::pipeline::NamedZone;
 use crate::policy::{self, Policy};
+use crate::zone::ZoneOptions;
 use crate::zone::file::{self, Limits};
-use crate::zone::{PolicyZone, ZoneOptions};
 
 /// A policy file is written by people; a larger one is not one.
 const POLICY_OCTETS_MAX: u64 = 16 << 20;
@@ -28,8 +28,9 @@ const KEPT_OCTETS_MAX: u64 = 256 << 20;
 pub struct Local {
     /// The policy; none where it has an error.
     pub policy: Option<Arc<Policy>>,
-    /// The hand-written zones with their standing; those that could not be read are not there.
-    pub zones: Vec<(Order, PolicyZone)>,
+    /// The zones that the configuration names, with what their files hold. Hand-written ones that
+    /// could not be read are not there.
+    pub zones: Vec<NamedZone>,
     /// Everything found.
     pub findings: Vec<Diagnostic>,
     texts: Texts,
@@ -67,10 +68,12 @@ pub fn read(config: &Config, hash_seed: u64, now: Timestamp) -> Local {
         findings.extend(check_against(config, policy));
     }
     let zones = config.zones.iter().filter_map(|zone| {
-        let path = config.zones_directory.join(&zone.file);
         let options = options_of(zone, policy.as_ref());
-        let zone_read = zone_of(&path, &zone.name, hash_seed, &mut findings)?;
-        Some((zone.order, PolicyZone { zone: zone_read, options }))
+        let foreign = zone.elsewhere.is_some();
+        let path = zone.file.as_ref().map(|file| config.zones_directory.join(file));
+        let own = path.and_then(|path| zone_of(&path, &zone.name, hash_seed, &mut findings));
+        let (name, order) = (zone.name.clone(), zone.order);
+        (own.is_some() || foreign).then_some(NamedZone { name, order, options, own, foreign })
     });
     let zones = zones.collect();
     let texts = Texts { policies, names };
@@ -177,7 +180,7 @@ fn read_text(path: &Path, octets_max: u64) -> io::Result<String> {
     String::from_utf8(octets).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "not UTF-8"))
 }
 
-fn options_of(zone: &FileZone, policy: Option<&Policy>) -> ZoneOptions {
+fn options_of(zone: &Zone, policy: Option<&Policy>) -> ZoneOptions {
     let groups = policy.map_or(zone.options.groups, |policy| zone.groups(policy));
     ZoneOptions { groups, ..zone.options.clone() }
 }

@@ -22,9 +22,11 @@ pub mod records;
 pub mod reload;
 pub mod resolver;
 pub mod restore;
+pub mod secondaries;
 pub mod service;
 pub mod sockets;
 pub mod state;
+pub mod transfers;
 pub mod watch;
 pub mod writer;
 
@@ -57,11 +59,14 @@ use self::answers::{Fixed, Voice};
 use self::clock::SystemClock;
 use self::exporter::Exporter;
 use self::feeds::Feeds;
+use self::keys::KeyRing;
 use self::publisher::Publisher;
 use self::reload::Reloader;
 use self::restore::{Restored, restore};
+use self::secondaries::Secondaries;
 use self::sockets::Sockets;
 use self::state::State;
+use self::transfers::Transfers;
 use self::writer::{Event, Writer};
 
 /// What somebody who watches a start is told.
@@ -82,6 +87,7 @@ pub async fn serve(
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let started_at = clock.now();
     let metrics = Arc::new(Metrics::new(Registry::default(), env!("CARGO_PKG_VERSION")));
+    let (keys, weak) = KeyRing::read(&config)?;
     let state = State::take(&config.state_directory)?;
     watcher.doing(Some("reading the state directory"));
     let restored = restore(&config, state.directory(), state.seed, started_at)?;
@@ -93,9 +99,10 @@ pub async fn serve(
         local,
         fell_back,
         has_generation,
+        transferred,
         findings,
     } = restored;
-    for finding in findings.iter().chain(&local.findings) {
+    for finding in weak.iter().chain(&findings).chain(&local.findings) {
         tracing::warn!("{finding}");
     }
     if !fell_back && let Err(error) = local.keep(state.directory()) {
@@ -110,6 +117,17 @@ pub async fn serve(
     let (events, inbox) = mpsc::channel();
     let book = Arc::new(book);
     let fetch = Arc::new(Fetcher::new(http_client(state.directory())?));
+    let secondaries = Arc::new(Secondaries::open(secondaries::Needs {
+        config: &config,
+        state: state.directory(),
+        keys: &keys,
+        fetch: fetch.clone(),
+        clock: clock.clone(),
+        events: events.clone(),
+        metrics: metrics.clone(),
+        seed: state.seed,
+        transferred,
+    })?);
     let feeds =
         Arc::new(Feeds::new(book.clone(), fetch, clock.clone(), events.clone(), metrics.clone()));
     feeds.take_local_files(&|source| watcher.doing(Some(&format!("reading {source}")))).await;
@@ -159,9 +177,14 @@ pub async fn serve(
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
     let sockets = Sockets::open(&config.resolver, workers)?;
     let (listening, has_encrypted) = (sockets.addresses(), sockets.has_encrypted());
+    let transfers = Transfers {
+        secondaries: Some(secondaries.clone()).filter(|zones| !zones.is_empty()),
+        published: None,
+    };
     let doors = resolver::open(resolver::Needs {
         config: &config,
         sockets,
+        transfers: transfers.service(),
         in_force,
         upstream: upstream.clone(),
         clock: clock.clone(),
@@ -181,6 +204,7 @@ pub async fn serve(
     open_garden(&config, &readers, &clock, state.seed, &stop, &mut not_running).await?;
     feeds.look_at(readers.clone());
     feeds.run(&stop);
+    secondaries.run(&stop);
     tokio::spawn(records::keep_tidy(ledger.clone(), clock.clone(), stop.clone()));
 
     let (says, policy) =
@@ -188,10 +212,11 @@ pub async fn serve(
     let (reload, commands) = tokio::sync::mpsc::channel(4);
     let export = open_export(&config, &readers)?;
     not_running.push("look-ups: no provider is built into this version".to_owned());
-    not_running.push("zone transfer: zones leave as files in this version".to_owned());
+    not_running.push("zone transfer: zones of ours leave as files in this version".to_owned());
     let voice = Arc::new(Voice {
         published: readers,
         book,
+        secondaries,
         policy,
         reload,
         metrics: metrics.clone(),
@@ -254,7 +279,11 @@ fn take_in(
                 counting.set_routes(table, names);
             }
             // Nothing is judged and no file watched before the writer runs.
-            Event::Local(..) | Event::Judged(..) | Event::Kept(_) | Event::Stop => continue,
+            Event::Local(..)
+            | Event::Version(..)
+            | Event::Judged(..)
+            | Event::Kept(_)
+            | Event::Stop => continue,
         }
         learnt = true;
     }

@@ -5,13 +5,16 @@ use std::sync::Arc;
 use super::answers::{self, Fixed};
 use super::book::Book;
 use super::restore::{Restored, restore};
+use super::secondaries;
 use super::state::State;
 use crate::api::{AsnQuestion, AsnRankQuestion, WhyQuestion};
 use crate::config::Config;
 use crate::diagnostic::Diagnostic;
-use crate::model::Timestamp;
+use crate::model::{Name, Timestamp};
 use crate::pipeline::Published;
-use crate::pipeline::report::{AsnRanking, AsnSays, FeedSays, PolicySays, Status, Why};
+use crate::pipeline::report::{
+    AsnRanking, AsnSays, FeedSays, PolicySays, SecondarySays, Status, Why,
+};
 
 /// What the daemon would begin with.
 pub struct Offline {
@@ -19,6 +22,7 @@ pub struct Offline {
     pub published: Arc<Published>,
     book: Book,
     policy: PolicySays,
+    secondaries: Vec<(Name, SecondarySays)>,
 }
 
 impl Offline {
@@ -37,10 +41,11 @@ impl Offline {
             let first = findings.into_iter().find(Diagnostic::is_error);
             first.unwrap_or_else(|| Diagnostic::error("there is no policy to go by"))
         })?;
-        let Restored { mut pipeline, book, local, fell_back, .. } = restored;
+        let Restored { mut pipeline, book, local, fell_back, transferred, .. } = restored;
+        let secondaries = secondaries::says_offline(config, &transferred, now);
         let published = pipeline.assemble(now).map_err(|e| Diagnostic::error(e.to_string()))?;
         let policy = PolicySays::of(fell_back, now.0, &local.findings);
-        Ok(Self { published, book, policy })
+        Ok(Self { published, book, policy, secondaries })
     }
 
     /// Why an indicator would be answered as it would.
@@ -67,7 +72,13 @@ impl Offline {
             not_running: vec!["the daemon".to_owned()],
             export: None,
         };
-        answers::status(&self.published, &self.book, self.policy.clone(), &fixed, now)
+        let known = answers::Known {
+            book: &self.book,
+            policy: self.policy.clone(),
+            secondaries: self.secondaries.clone(),
+            fixed: &fixed,
+        };
+        answers::status(&self.published, known, now)
     }
 
     /// Every source and its state.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::book::Book;
 use super::local::{self, Local};
 use super::neighbourhood::Counting;
+use super::secondaries::{self, Transferred};
 use crate::archive::{Archive, Generation, Generations};
 use crate::config::{self, Config};
 use crate::diagnostic::Diagnostic;
@@ -35,6 +36,8 @@ pub struct Restored {
     pub local: Local,
     /// The files are broken, and the policy is the one that was accepted last.
     pub fell_back: bool,
+    /// The versions of other publishers' zones that came last.
+    pub transferred: Transferred,
     /// A generation of zones was there.
     pub has_generation: bool,
     /// Findings about the state directory.
@@ -58,7 +61,11 @@ pub fn restore(
     let (policy, fell_back) = policy(&local, state, now)?;
     let mut pipeline =
         Pipeline::new(Model::shipped(), policy, config.publish.origin.clone(), hash_seed);
-    pipeline.set_file_zones(local.zones.clone());
+    pipeline.set_named_zones(local.zones.clone());
+    let transferred = secondaries::transferred(config, state, &mut findings);
+    for (name, version) in secondaries::in_force(config, &transferred, now) {
+        pipeline.set_version(name, version);
+    }
 
     let suffixes = Arc::new(book.suffixes());
     let popularity = Arc::new(book.popularity(&suffixes, now));
@@ -82,7 +89,17 @@ pub fn restore(
             false
         }
     };
-    Ok(Restored { pipeline, standings, counting, book, local, fell_back, has_generation, findings })
+    Ok(Restored {
+        pipeline,
+        standings,
+        counting,
+        book,
+        local,
+        fell_back,
+        transferred,
+        has_generation,
+        findings,
+    })
 }
 
 /// The policy of the files, or the last accepted one where the files are broken.

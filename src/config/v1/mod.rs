@@ -1,6 +1,7 @@
 //! What may stand in a configuration file of version 1. `default.toml` beside the parent module
 //! has every key with what it is for.
 
+mod elsewhere;
 mod key;
 mod resolver;
 mod source;
@@ -35,6 +36,7 @@ pub(super) fn read(root: &Table<'_>, file: &str) -> Config {
         PathBuf::from(root.get(key).and_then(|v| path(&v)).unwrap_or(otherwise))
     };
     let licences = [("personal", LicenceMode::Personal), ("commercial", LicenceMode::Commercial)];
+    let keys = key::keys(root, file);
     Config {
         state_directory: directory("state_directory", "var"),
         policies_directory: directory("policies_directory", "policies"),
@@ -53,9 +55,9 @@ pub(super) fn read(root: &Table<'_>, file: &str) -> Config {
         publish: section(root, "publish", publish),
         log: section(root, "log", log),
         sources: source::sources(root, file),
-        keys: key::keys(root, file),
+        zones: zone::zones(root, file, &keys),
+        keys,
         credentials_directory: None,
-        zones: zone::zones(root, file),
     }
 }
 
