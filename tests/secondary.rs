@@ -101,7 +101,7 @@ impl Primary {
         let mut command = Command::new(knotd);
         command.arg("-c").arg(&path);
         let mut daemon = Daemon::start(command);
-        daemon.wait_for_line("zone file loaded");
+        daemon.wait_for_line("server started");
         Self { daemon, folder, tls: None }
     }
 }
