@@ -67,6 +67,8 @@ pub trait Answers: Send + Sync + 'static {
     fn metrics(&self) -> String;
     /// How the program is.
     fn status(&self) -> Status;
+    /// Has the model of names trained anew; `status` tells when that is done.
+    fn train(&self) -> Result<(), Diagnostic>;
     /// Every source and its state.
     fn feeds(&self) -> Vec<FeedSays>;
     /// The worst AS.

@@ -8,14 +8,15 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::book::Book;
 use super::secondaries::Secondaries;
+use super::training::Trainer;
 use crate::api::{Answers, AsnQuestion, AsnRankQuestion, Reloaded, WhyQuestion};
 use crate::bgp::Family;
 use crate::diagnostic::Diagnostic;
 use crate::model::time::Clock;
 use crate::model::{Indicator, Name, Timestamp};
 use crate::pipeline::report::{
-    AsnRanking, AsnSays, FeedSays, PolicySays, PopularitySays, SecondarySays, SnapshotSays, Status,
-    Why, ZoneSays,
+    AsnRanking, AsnSays, FeedSays, PolicySays, PopularitySays, PredictionSays, SecondarySays,
+    SnapshotSays, Status, Why, ZoneSays,
 };
 use crate::pipeline::{Published, Subject};
 use crate::ports::Ledger;
@@ -42,6 +43,8 @@ pub struct Voice {
     pub metrics: Arc<Metrics>,
     /// The time.
     pub clock: Arc<dyn Clock>,
+    /// Trains the model of names.
+    pub trainer: Arc<Trainer>,
     /// What people ask about later.
     pub ledger: Arc<dyn Ledger>,
     /// What does not change while the daemon runs.
@@ -87,9 +90,13 @@ impl Answers for Voice {
         let state = self.published.borrow().clone();
         let policy = self.policy.borrow().clone();
         let now = self.clock.now();
-        let secondaries = self.secondaries.says(now);
-        let known = Known { book: &self.book, policy, secondaries, fixed: &self.fixed };
-        status(&state, known, now)
+        let says = status(&state, &self.book, policy, &self.fixed, now);
+        let says = with_secondaries(says, self.secondaries.says(now));
+        with_prediction(says, self.trainer.says())
+    }
+
+    fn train(&self) -> Result<(), Diagnostic> {
+        self.trainer.train_now()
     }
 
     fn feeds(&self) -> Vec<FeedSays> {
@@ -183,27 +190,32 @@ pub fn why(state: &Published, question: &WhyQuestion, now: Timestamp) -> Result<
     Ok(state.why(&subject, None, now))
 }
 
-/// What a status is made of, besides what is in force.
-pub struct Known<'a> {
-    /// The sources.
-    pub book: &'a Book,
-    /// What is known of the operator's files.
-    pub policy: PolicySays,
-    /// How zones of other publishers are.
-    pub secondaries: Vec<(Name, SecondarySays)>,
-    /// What does not change.
-    pub fixed: &'a Fixed,
+/// The same with how prediction stands.
+pub fn with_prediction(status: Status, prediction: PredictionSays) -> Status {
+    let mut status = status;
+    let why = match (&prediction.model, &prediction.failure) {
+        _ if !prediction.enabled => Some("`[prediction]` is off".to_owned()),
+        (None, Some((_, error))) => Some(error.clone()),
+        (None, None) => Some("no model has been trained yet".to_owned()),
+        (Some(_), _) => None,
+    };
+    status.not_running.extend(why.map(|why| format!("prediction: {why}")));
+    status.prediction = Some(prediction);
+    status
 }
 
 /// How the program is.
-pub fn status(state: &Published, known: Known<'_>, now: Timestamp) -> Status {
-    let Known { book, policy, secondaries, fixed } = known;
-    let mut zones: Vec<ZoneSays> =
+pub fn status(
+    state: &Published,
+    book: &Book,
+    policy: PolicySays,
+    fixed: &Fixed,
+    now: Timestamp,
+) -> Status {
+    let zones: Vec<ZoneSays> =
         state.snapshot.zones().map(|zone| zone_says(state, zone, fixed)).collect();
     let sources = book.counts();
     let mut not_running = fixed.not_running.clone();
-    not_running.extend(secondaries.iter().filter_map(|(name, says)| out_of_date(name, says)));
-    add_secondaries(&mut zones, secondaries);
     for feed in book.says(now) {
         let why = match (feed.state.as_str(), &feed.off_because, &feed.error) {
             ("off", Some(reason), _) => format!("source {}: {reason}", feed.id),
@@ -235,6 +247,7 @@ pub fn status(state: &Published, known: Known<'_>, now: Timestamp) -> Status {
             domains: state.standings.popularity.len(),
             short_history: state.standings.popularity.short_history,
         },
+        prediction: None,
         zones,
         sources,
         policy,
@@ -256,13 +269,16 @@ fn zone_says(state: &Published, zone: &crate::zone::PolicyZone, fixed: &Fixed) -
     }
 }
 
-/// Says of each zone how it comes; those of which nothing is in force stand at the end.
-fn add_secondaries(zones: &mut Vec<ZoneSays>, secondaries: Vec<(Name, SecondarySays)>) {
+/// The same with how zones of other publishers are; those of which nothing is in force stand at the
+/// end.
+pub fn with_secondaries(status: Status, secondaries: Vec<(Name, SecondarySays)>) -> Status {
+    let mut status = status;
     for (name, says) in secondaries {
+        status.not_running.extend(out_of_date(&name, &says));
         let name = name.to_string();
-        match zones.iter_mut().find(|zone| zone.name == name) {
+        match status.zones.iter_mut().find(|zone| zone.name == name) {
             Some(zone) => zone.secondary = Some(says),
-            None => zones.push(ZoneSays {
+            None => status.zones.push(ZoneSays {
                 name,
                 serial: 0,
                 rules: 0,
@@ -273,6 +289,7 @@ fn add_secondaries(zones: &mut Vec<ZoneSays>, secondaries: Vec<(Name, SecondaryS
             }),
         }
     }
+    status
 }
 
 /// What is said loudly of a zone whose publisher is silent.

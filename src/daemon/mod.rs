@@ -26,6 +26,7 @@ pub mod secondaries;
 pub mod service;
 pub mod sockets;
 pub mod state;
+pub mod training;
 pub mod transfers;
 pub mod watch;
 pub mod writer;
@@ -95,6 +96,7 @@ pub async fn serve(
         mut pipeline,
         mut standings,
         mut counting,
+        prediction,
         book,
         local,
         fell_back,
@@ -205,6 +207,16 @@ pub async fn serve(
     feeds.look_at(readers.clone());
     feeds.run(&stop);
     secondaries.run(&stop);
+    let trainer = Arc::new(training::Trainer::new(
+        config.prediction,
+        state.directory(),
+        prediction,
+        book.clone(),
+        readers.clone(),
+        clock.clone(),
+        events.clone(),
+    ));
+    tokio::spawn(trainer.clone().run(stop.clone()));
     tokio::spawn(records::keep_tidy(ledger.clone(), clock.clone(), stop.clone()));
 
     let (says, policy) =
@@ -222,6 +234,7 @@ pub async fn serve(
         metrics: metrics.clone(),
         clock: clock.clone(),
         ledger: ledger.clone(),
+        trainer,
         caching: doors.caching.clone(),
         upstream,
         fixed: Fixed {

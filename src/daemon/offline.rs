@@ -7,13 +7,14 @@ use super::book::Book;
 use super::restore::{Restored, restore};
 use super::secondaries;
 use super::state::State;
+use super::training;
 use crate::api::{AsnQuestion, AsnRankQuestion, WhyQuestion};
 use crate::config::Config;
 use crate::diagnostic::Diagnostic;
 use crate::model::{Name, Timestamp};
 use crate::pipeline::Published;
 use crate::pipeline::report::{
-    AsnRanking, AsnSays, FeedSays, PolicySays, SecondarySays, Status, Why,
+    AsnRanking, AsnSays, FeedSays, PolicySays, PredictionSays, SecondarySays, Status, Why,
 };
 
 /// What the daemon would begin with.
@@ -23,6 +24,7 @@ pub struct Offline {
     book: Book,
     policy: PolicySays,
     secondaries: Vec<(Name, SecondarySays)>,
+    prediction: PredictionSays,
 }
 
 impl Offline {
@@ -41,11 +43,14 @@ impl Offline {
             let first = findings.into_iter().find(Diagnostic::is_error);
             first.unwrap_or_else(|| Diagnostic::error("there is no policy to go by"))
         })?;
-        let Restored { mut pipeline, book, local, fell_back, transferred, .. } = restored;
+        let Restored { mut pipeline, book, local, fell_back, prediction, transferred, .. } =
+            restored;
         let secondaries = secondaries::says_offline(config, &transferred, now);
+        let prediction =
+            PredictionSays { enabled: config.prediction.enabled, ..training::says_of(&prediction) };
         let published = pipeline.assemble(now).map_err(|e| Diagnostic::error(e.to_string()))?;
         let policy = PolicySays::of(fell_back, now.0, &local.findings);
-        Ok(Self { published, book, policy, secondaries })
+        Ok(Self { published, book, policy, secondaries, prediction })
     }
 
     /// Why an indicator would be answered as it would.
@@ -72,13 +77,9 @@ impl Offline {
             not_running: vec!["the daemon".to_owned()],
             export: None,
         };
-        let known = answers::Known {
-            book: &self.book,
-            policy: self.policy.clone(),
-            secondaries: self.secondaries.clone(),
-            fixed: &fixed,
-        };
-        answers::status(&self.published, known, now)
+        let says = answers::status(&self.published, &self.book, self.policy.clone(), &fixed, now);
+        let says = answers::with_secondaries(says, self.secondaries.clone());
+        answers::with_prediction(says, self.prediction.clone())
     }
 
     /// Every source and its state.

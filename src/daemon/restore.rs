@@ -10,6 +10,7 @@ use super::book::Book;
 use super::local::{self, Local};
 use super::neighbourhood::Counting;
 use super::secondaries::{self, Transferred};
+use super::training;
 use crate::archive::{Archive, Generation, Generations};
 use crate::config::{self, Config};
 use crate::diagnostic::Diagnostic;
@@ -30,6 +31,8 @@ pub struct Restored {
     pub standings: Standings,
     /// The ranks of networks.
     pub counting: Counting,
+    /// What was predicted by.
+    pub prediction: training::Kept,
     /// The sources.
     pub book: Book,
     /// The operator's files as they are now.
@@ -73,7 +76,17 @@ pub fn restore(
     let (counting, found) = Counting::open(state, table, names);
     findings.extend(found);
     let neighbourhood = Arc::new(counting.neighbourhood());
-    let standings = Standings { suffixes, popularity, neighbourhood, ..Standings::default() };
+    let prediction = match config.prediction.enabled {
+        true => {
+            let (kept, found) = training::Kept::read(state);
+            findings.extend(found);
+            kept
+        }
+        false => training::Kept::default(),
+    };
+    let predictor = prediction.predictor.clone();
+    let standings =
+        Standings { suffixes, popularity, neighbourhood, predictor, ..Standings::default() };
     pipeline.set_standings(standings.clone());
     pipeline.set_sources(sources(config, &book, &mut findings));
 
@@ -93,6 +106,7 @@ pub fn restore(
         pipeline,
         standings,
         counting,
+        prediction,
         book,
         local,
         fell_back,

@@ -7,6 +7,7 @@
 //! STATE/zones/      compiled zones of the last generation ([`crate::archive::generation`])
 //! STATE/ledger.sqlite   records ([`super::records`])
 //! STATE/transferred/  zones of other publishers ([`crate::secondary::store`])
+//! STATE/prediction*.json  the model of names, and how it was trained ([`super::training`])
 //! STATE/networks/   ranks of networks ([`super::neighbourhood`])
 //! STATE/rpz/        exported zones, where the configuration names no other place
 //! STATE/spool/      downloads under way

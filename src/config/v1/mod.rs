@@ -3,6 +3,7 @@
 
 mod elsewhere;
 mod key;
+mod prediction;
 mod resolver;
 mod source;
 mod upstream;
@@ -54,6 +55,7 @@ pub(super) fn read(root: &Table<'_>, file: &str) -> Config {
         api: section(root, "api", api),
         publish: section(root, "publish", publish),
         log: section(root, "log", log),
+        prediction: section(root, "prediction", prediction::prediction),
         sources: source::sources(root, file),
         zones: zone::zones(root, file, &keys),
         keys,
