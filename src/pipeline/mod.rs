@@ -16,6 +16,7 @@ mod networks;
 pub mod report;
 mod sources;
 mod standing;
+mod value;
 mod verdicts;
 mod why;
 mod why_network;
@@ -30,6 +31,7 @@ use named::NamedZones;
 pub use networks::{Hosted, Hosting, Neighbourhood, NetworkVerdicts};
 pub use sources::{Profile, Ranks, Source};
 pub use standing::{Standing, Standings};
+pub use value::FeedValue;
 pub use verdicts::{Verdict, Verdicts};
 pub use why::Subject;
 

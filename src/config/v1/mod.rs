@@ -3,6 +3,7 @@
 
 mod elsewhere;
 mod key;
+mod pdns;
 mod prediction;
 mod resolver;
 mod source;
@@ -55,6 +56,7 @@ pub(super) fn read(root: &Table<'_>, file: &str) -> Config {
         api: section(root, "api", api),
         publish: section(root, "publish", publish),
         log: section(root, "log", log),
+        pdns: section(root, "pdns", pdns::pdns),
         prediction: section(root, "prediction", prediction::prediction),
         sources: source::sources(root, file),
         zones: zone::zones(root, file, &keys),
