@@ -1,3 +1,5 @@
+//! Transfers from scripted primaries: good ones, and every way in which one may fail.
+
 use super::super::testing::{Datagrams, Fixed, NOW, Script, key, refusing, secondary, zone};
 use super::super::tls::{Trust, client_config};
 use super::*;

@@ -1,3 +1,5 @@
+//! A zone over hours of paused time, brought by a script.
+
 use super::super::testing::{NOW, name, zone};
 use super::*;
 use crate::ports::Validators;
