@@ -29,9 +29,9 @@ pub mod service;
 pub mod sockets;
 pub mod state;
 pub mod training;
-pub mod transfers;
 pub mod watch;
 pub mod writer;
+pub mod zone_service;
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -71,8 +71,8 @@ use self::restore::{Restored, restore};
 use self::secondaries::Secondaries;
 use self::sockets::Sockets;
 use self::state::State;
-use self::transfers::Transfers;
 use self::writer::{Event, Writer};
+use self::zone_service::ZoneService;
 
 /// What somebody who watches a start is told.
 pub trait Watcher: Send + Sync {
@@ -217,14 +217,14 @@ pub async fn serve(
     }
     let sockets = Sockets::open(&config.resolver, workers)?;
     let (listening, has_encrypted) = (sockets.addresses(), sockets.has_encrypted());
-    let transfers = Transfers {
+    let zone_service = ZoneService {
         secondaries: Some(secondaries.clone()).filter(|zones| !zones.is_empty()),
         published: None,
     };
     let doors = resolver::open(resolver::Needs {
         config: &config,
         sockets,
-        transfers: transfers.service(),
+        transfers: zone_service.service(),
         in_force,
         upstream: upstream.clone(),
         clock: clock.clone(),

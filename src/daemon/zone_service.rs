@@ -12,14 +12,14 @@ use crate::ports::{MessageSender, TransferService};
 use crate::zone::wire::{rcode, refusal};
 
 /// Both sides, as far as they are there.
-pub struct Transfers {
+pub struct ZoneService {
     /// Takes word of changes.
     pub secondaries: Option<Arc<Secondaries>>,
     /// Answers questions about zones of ours.
     pub published: Option<Arc<dyn TransferService>>,
 }
 
-impl Transfers {
+impl ZoneService {
     /// The service; none where neither side is there.
     pub fn service(self) -> Option<Arc<dyn TransferService>> {
         let none = self.secondaries.is_none() && self.published.is_none();
@@ -35,7 +35,7 @@ impl Transfers {
 }
 
 #[async_trait]
-impl TransferService for Transfers {
+impl TransferService for ZoneService {
     fn publishes(&self, zone: NameRef<'_>) -> bool {
         self.published.as_ref().is_some_and(|published| published.publishes(zone))
     }
@@ -98,13 +98,13 @@ mod tests {
         let kind = RequestKind::Full;
         Request { id: 1, origin, kind, recursion_desired: false }.write(&mut question);
 
-        assert!(Transfers { secondaries: None, published: None }.service().is_none());
+        assert!(ZoneService { secondaries: None, published: None }.service().is_none());
         let published = Some(Arc::new(Publisher) as Arc<dyn TransferService>);
-        let publishing = Transfers { secondaries: None, published };
+        let publishing = ZoneService { secondaries: None, published };
         let code = |answer: Option<Vec<u8>>| answer.unwrap()[3] & 0xf;
         assert_eq!(publishing.datagram(&question, peer).await, Some(b"published".to_vec()));
         assert_eq!(code(publishing.datagram(&word, peer).await), rcode::NOTIMP);
-        let neither = Transfers { secondaries: None, published: None };
+        let neither = ZoneService { secondaries: None, published: None };
         assert_eq!(code(neither.datagram(&question, peer).await), rcode::REFUSED);
         let (answers, mut said) = tokio::sync::mpsc::channel(4);
         publishing.stream(&word, peer, answers).await;
