@@ -13,7 +13,7 @@ use crate::daemon::offline::Offline;
 use crate::diagnostic::Diagnostic;
 use crate::model::Indicator;
 use crate::model::time::Clock as _;
-use crate::pipeline::report;
+use crate::pipeline::{FeedValue, report};
 
 /// How often a training is looked at.
 const LOOK: std::time::Duration = std::time::Duration::from_millis(500);
@@ -43,8 +43,8 @@ pub fn status(arguments: &Arguments) -> Result<(), Failure> {
 
 /// The policy zones.
 pub fn zones(arguments: &Arguments) -> Result<(), Failure> {
-    let answer = ask_status(arguments)?.zones;
-    show(arguments, &answer, |zones| render::status::zones(zones))
+    let status = ask_status(arguments)?;
+    show(arguments, &status.zones, |zones| render::status::zones(zones, status.at))
 }
 
 fn ask_status(arguments: &Arguments) -> Result<report::Status, Failure> {
@@ -86,6 +86,10 @@ pub fn feeds(arguments: &Arguments, feeds: &Feeds) -> Result<(), Failure> {
         });
     }
     let now = SystemClock.now();
+    if feeds.value {
+        let values: Vec<FeedValue> = get(arguments, "/v1/feeds/value")?;
+        return show(arguments, &values, |values| render::reviews::values(values));
+    }
     let mut answer: Vec<report::FeedSays> =
         ask(arguments, "/v1/feeds", |offline| Ok(offline.feeds(now)))?;
     if let Some(id) = &feeds.source {
@@ -164,7 +168,7 @@ pub fn refresh(arguments: &Arguments, refresh: &Refresh) -> Result<(), Failure> 
     show(arguments, &answer, |answer| format!("{} sources are being fetched", answer["due"]))
 }
 
-fn show<T: Serialize>(
+pub(super) fn show<T: Serialize>(
     arguments: &Arguments,
     answer: &T,
     render: impl FnOnce(&T) -> String,
@@ -177,7 +181,7 @@ fn show<T: Serialize>(
 }
 
 /// Asks the daemon, or its state directory.
-fn ask<T: DeserializeOwned>(
+pub(super) fn ask<T: DeserializeOwned>(
     arguments: &Arguments,
     path: &str,
     offline: impl FnOnce(&Offline) -> Result<T, Diagnostic>,
@@ -193,8 +197,17 @@ fn ask<T: DeserializeOwned>(
     }
 }
 
+/// Asks the daemon something that its state directory alone does not tell.
+pub(super) fn get<T: DeserializeOwned>(arguments: &Arguments, path: &str) -> Result<T, Failure> {
+    let config = configuration(arguments)?;
+    runtime()?.block_on(client(&config).get(path)).map_err(refused)
+}
+
 /// Tells the daemon to do something.
-fn command<T: DeserializeOwned>(arguments: &Arguments, path: &str) -> Result<T, Failure> {
+pub(super) fn command<T: DeserializeOwned>(
+    arguments: &Arguments,
+    path: &str,
+) -> Result<T, Failure> {
     let config = configuration(arguments)?;
     runtime()?.block_on(client(&config).post(path)).map_err(refused)
 }
