@@ -13,7 +13,7 @@ pub mod provider;
 pub mod resolver;
 mod source;
 pub mod v1;
-mod zone;
+pub mod zone;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -23,7 +23,7 @@ pub use key::{Secret, TransferKey};
 pub use provider::Provider;
 pub use resolver::Resolver;
 pub use source::Source;
-pub use zone::FileZone;
+pub use zone::Zone;
 
 pub use crate::resolver::upstream::{
     ServerSettings as UpstreamServer, Transport as UpstreamTransport,
@@ -77,8 +77,8 @@ pub struct Config {
     pub credentials_directory: Option<PathBuf>,
     /// Services that are asked about single indicators, in the order of the file.
     pub providers: Vec<Provider>,
-    /// Policy zones from files, in the order in which they count within their standing.
-    pub zones: Vec<FileZone>,
+    /// Policy zones, in the order in which they count within their standing.
+    pub zones: Vec<Zone>,
 }
 
 /// Where answers come from.
