@@ -9,19 +9,21 @@
 
 mod cross;
 mod key;
+pub mod provider;
 pub mod resolver;
 mod source;
 pub mod v1;
-mod zone;
+pub mod zone;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 pub use cross::check_against;
 pub use key::{Secret, TransferKey};
+pub use provider::Provider;
 pub use resolver::Resolver;
 pub use source::Source;
-pub use zone::FileZone;
+pub use zone::Zone;
 
 pub use crate::resolver::upstream::{
     ServerSettings as UpstreamServer, Transport as UpstreamTransport,
@@ -73,8 +75,10 @@ pub struct Config {
     pub keys: Vec<TransferKey>,
     /// Where systemd puts credentials, if it does. It is of the environment and not of the file.
     pub credentials_directory: Option<PathBuf>,
-    /// Policy zones from files, in the order in which they count within their standing.
-    pub zones: Vec<FileZone>,
+    /// Services that are asked about single indicators, in the order of the file.
+    pub providers: Vec<Provider>,
+    /// Policy zones, in the order in which they count within their standing.
+    pub zones: Vec<Zone>,
 }
 
 /// Where answers come from.

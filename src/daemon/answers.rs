@@ -6,21 +6,29 @@ use std::sync::Arc;
 use hickory_proto::rr::RecordType;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::asker::Asker;
 use super::book::Book;
+use super::desk::Desk;
+use super::investigation::Investigator;
+use super::secondaries::Secondaries;
 use super::training::Trainer;
 use super::{observer, reviews};
 use crate::api::reviews::{DrawQuestion, DrawSays, Noted, SourceReviews, Word};
-use crate::api::{Answers, AsnQuestion, AsnRankQuestion, Reloaded, WhyQuestion};
+use crate::api::{
+    Answers, AsnQuestion, AsnRankQuestion, InvestigateQuestion, Reloaded, WhyQuestion,
+};
 use crate::bgp::Family;
 use crate::diagnostic::Diagnostic;
+use crate::investigate::Progress;
 use crate::model::time::Clock;
 use crate::model::{AnswerFacts, Indicator, Name, NameRef, Timestamp};
 use crate::pdns;
 use crate::pipeline::report::{
-    AsnRanking, AsnSays, FeedSays, PolicySays, PopularitySays, PredictionSays, SnapshotSays,
-    Status, Why, ZoneSays,
+    AsnRanking, AsnSays, FeedSays, PolicySays, PopularitySays, PredictionSays, SecondarySays,
+    SnapshotSays, Status, Why, ZoneSays,
 };
 use crate::pipeline::{FeedValue, Published, Subject};
+use crate::ports::budget::BudgetSays;
 use crate::ports::{Ledger, Question};
 use crate::publish::file;
 use crate::resolver::cache::CachingUpstream;
@@ -29,12 +37,17 @@ use crate::snapshot::Transport;
 use crate::telemetry::Metrics;
 use crate::zone::Mode;
 
+/// Lines that wait to be read by whoever asked.
+const PROGRESS_MAX: usize = 64;
+
 /// The daemon as its socket sees it.
 pub struct Voice {
     /// The state in force.
     pub published: watch::Receiver<Arc<Published>>,
     /// The sources.
     pub book: Arc<Book>,
+    /// Zones of other publishers.
+    pub secondaries: Arc<Secondaries>,
     /// What is known of the operator's files.
     pub policy: watch::Receiver<PolicySays>,
     /// Asks for the files to be read again.
@@ -51,6 +64,12 @@ pub struct Voice {
     pub ledger: Arc<dyn Ledger>,
     /// What does not change while the daemon runs.
     pub fixed: Fixed,
+    /// Who asks in the background.
+    pub asker: Arc<Asker>,
+    /// Who investigates.
+    pub investigator: Arc<Investigator>,
+    /// Where services are asked.
+    pub desk: Arc<Desk>,
     /// What is known of names.
     pub caching: Arc<CachingUpstream>,
     /// Who is asked, and what it has learnt.
@@ -91,7 +110,9 @@ impl Answers for Voice {
     fn status(&self) -> Status {
         let state = self.published.borrow().clone();
         let policy = self.policy.borrow().clone();
-        let says = status(&state, &self.book, policy, &self.fixed, self.clock.now());
+        let now = self.clock.now();
+        let says = status(&state, &self.book, policy, &self.fixed, now);
+        let says = with_secondaries(says, self.secondaries.says(now));
         with_prediction(says, self.trainer.says())
     }
 
@@ -210,6 +231,56 @@ impl Answers for Voice {
 
     async fn refresh(&self, source: Option<String>) -> Result<usize, Diagnostic> {
         self.book.poke(source.as_deref())
+    }
+
+    async fn investigate(
+        &self,
+        question: InvestigateQuestion,
+    ) -> Result<mpsc::Receiver<String>, Diagnostic> {
+        let target = Investigator::target(&question)?;
+        let (say, mut steps) = mpsc::channel(PROGRESS_MAX);
+        let (line, lines) = mpsc::channel(PROGRESS_MAX);
+        let investigator = self.investigator.clone();
+        let failed = line.clone();
+        tokio::spawn(async move {
+            if let Err(finding) = investigator.run(target, question, say).await {
+                let error = finding.to_string();
+                let text = serde_json::to_string(&Progress::Failed { error }).unwrap_or_default();
+                let _ = failed.send(text).await;
+            }
+        });
+        tokio::spawn(async move {
+            while let Some(step) = steps.recv().await {
+                let text = serde_json::to_string(&step).unwrap_or_default();
+                // Whoever asked has gone; the investigation goes on, for what it keeps.
+                if line.send(text).await.is_err() {
+                    steps.close();
+                    while steps.recv().await.is_some() {}
+                    return;
+                }
+            }
+        });
+        Ok(lines)
+    }
+
+    async fn budget(&self) -> BudgetSays {
+        let at = self.clock.now().0;
+        let mut says = BudgetSays { at, services: self.desk.says().await, ..BudgetSays::default() };
+        let plans = self.asker.plans.lock().clone();
+        for (service, (price, next, passed_over)) in plans.services {
+            let of_service = says.services.iter_mut().find(|s| s.service == service.as_str());
+            if let Some(of_service) = of_service {
+                of_service.price = Some(price);
+            }
+            says.next.extend(next);
+            // The reasons are much the same for every service.
+            for passed in passed_over {
+                if !says.passed_over.iter().any(|known| known.reason == passed.reason) {
+                    says.passed_over.push(passed);
+                }
+            }
+        }
+        says
     }
 
     async fn accept(&self, source: String) -> Result<usize, Diagnostic> {
@@ -379,6 +450,41 @@ fn zone_says(state: &Published, zone: &crate::zone::PolicyZone, fixed: &Fixed) -
         groups: state.policy.group_names(zone.options.groups).map(str::to_owned).collect(),
         exported: exported
             .map(|directory| file::path(directory, zone.zone.origin()).display().to_string()),
+        secondary: None,
+    }
+}
+
+/// The same with how zones of other publishers are; those of which nothing is in force stand at the
+/// end.
+pub fn with_secondaries(status: Status, secondaries: Vec<(Name, SecondarySays)>) -> Status {
+    let mut status = status;
+    for (name, says) in secondaries {
+        status.not_running.extend(out_of_date(&name, &says));
+        let name = name.to_string();
+        match status.zones.iter_mut().find(|zone| zone.name == name) {
+            Some(zone) => zone.secondary = Some(says),
+            None => status.zones.push(ZoneSays {
+                name,
+                serial: 0,
+                rules: 0,
+                mode: "off".to_owned(),
+                groups: Vec::new(),
+                exported: None,
+                secondary: Some(says),
+            }),
+        }
+    }
+    status
+}
+
+/// What is said loudly of a zone whose publisher is silent.
+fn out_of_date(name: &Name, says: &SecondarySays) -> Option<String> {
+    let reason = says.error.as_ref().map_or(String::new(), |error| format!(", and {error}"));
+    match says.state.as_str() {
+        "waiting" => Some(format!("zone {name}: no version came yet{reason}")),
+        "unloaded" => Some(format!("zone {name}: expired, and out of force{reason}")),
+        "expired" => Some(format!("zone {name}: expired; its last version stays in force{reason}")),
+        _ => None,
     }
 }
 

@@ -6,30 +6,37 @@
 //! export). A stop goes the other way round.
 
 pub mod answers;
+pub mod asker;
 pub mod book;
 pub mod clock;
 pub mod designation;
+pub mod desk;
 pub mod exporter;
 pub mod feeds;
+pub mod investigation;
 pub mod keeper;
 pub mod keys;
 pub mod local;
+pub mod local_facts;
 pub mod neighbourhood;
 pub mod notices;
 pub mod observer;
 pub mod offline;
+pub mod opinions;
 pub mod publisher;
 pub mod records;
 pub mod reload;
 pub mod resolver;
 pub mod restore;
 pub mod reviews;
+pub mod secondaries;
 pub mod service;
 pub mod sockets;
 pub mod state;
 pub mod training;
 pub mod watch;
 pub mod writer;
+pub mod zone_service;
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -38,6 +45,7 @@ use std::sync::mpsc;
 use std::thread::JoinHandle;
 
 use arc_swap::ArcSwap;
+use parking_lot::Mutex;
 use prometheus_client::registry::Registry;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::signal::unix::{SignalKind, signal};
@@ -55,19 +63,27 @@ use crate::resolver::garden::Garden;
 use crate::resolver::handler::InForce;
 use crate::resolver::upstream::UpstreamResolver;
 use crate::source::fetch::{Fetcher, HttpClient, HttpConfig};
+use crate::source::provider::{Client as LookupClient, ClientSettings};
 use crate::telemetry::Metrics;
 use crate::telemetry::events::EventSender;
 
 use self::answers::{Fixed, Voice};
+use self::asker::Asker;
 use self::clock::SystemClock;
+use self::desk::Desk;
 use self::exporter::Exporter;
 use self::feeds::Feeds;
+use self::investigation::Investigator;
+use self::keys::KeyRing;
+use self::opinions::Memory;
 use self::publisher::Publisher;
 use self::reload::Reloader;
 use self::restore::{Restored, restore};
+use self::secondaries::Secondaries;
 use self::sockets::Sockets;
 use self::state::State;
 use self::writer::{Event, Writer};
+use self::zone_service::ZoneService;
 
 /// What somebody who watches a start is told.
 pub trait Watcher: Send + Sync {
@@ -87,6 +103,7 @@ pub async fn serve(
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let started_at = clock.now();
     let metrics = Arc::new(Metrics::new(Registry::default(), env!("CARGO_PKG_VERSION")));
+    let (keys, weak) = KeyRing::read(&config)?;
     let state = State::take(&config.state_directory)?;
     watcher.doing(Some("reading the state directory"));
     let restored = restore(&config, state.directory(), state.seed, started_at)?;
@@ -99,9 +116,10 @@ pub async fn serve(
         local,
         fell_back,
         has_generation,
+        transferred,
         findings,
     } = restored;
-    for finding in findings.iter().chain(&local.findings) {
+    for finding in weak.iter().chain(&findings).chain(&local.findings) {
         tracing::warn!("{finding}");
     }
     if !fell_back && let Err(error) = local.keep(state.directory()) {
@@ -114,8 +132,23 @@ pub async fn serve(
     }
 
     let (events, inbox) = mpsc::channel();
+    let memory = Memory::load(&ledger, events.clone(), started_at).await;
+    let memory = memory.map_err(|error| Diagnostic::error(error.to_string()))?;
+    standings.opinions = memory.opinions();
+    let memory = Arc::new(memory);
     let book = Arc::new(book);
     let fetch = Arc::new(Fetcher::new(http_client(state.directory())?));
+    let secondaries = Arc::new(Secondaries::open(secondaries::Needs {
+        config: &config,
+        state: state.directory(),
+        keys: &keys,
+        fetch: fetch.clone(),
+        clock: clock.clone(),
+        events: events.clone(),
+        metrics: metrics.clone(),
+        seed: state.seed,
+        transferred,
+    })?);
     let feeds =
         Arc::new(Feeds::new(book.clone(), fetch, clock.clone(), events.clone(), metrics.clone()));
     feeds.take_local_files(&|source| watcher.doing(Some(&format!("reading {source}")))).await;
@@ -199,9 +232,14 @@ pub async fn serve(
     }
     let sockets = Sockets::open(&config.resolver, workers)?;
     let (listening, has_encrypted) = (sockets.addresses(), sockets.has_encrypted());
+    let zone_service = ZoneService {
+        secondaries: Some(secondaries.clone()).filter(|zones| !zones.is_empty()),
+        published: None,
+    };
     let doors = resolver::open(resolver::Needs {
         config: &config,
         sockets,
+        transfers: zone_service.service(),
         in_force,
         upstream: upstream.clone(),
         clock: clock.clone(),
@@ -224,6 +262,7 @@ pub async fn serve(
     open_garden(&config, &readers, &clock, state.seed, &stop, &mut not_running).await?;
     feeds.look_at(readers.clone());
     feeds.run(&stop);
+    secondaries.run(&stop);
     let trainer = Arc::new(training::Trainer::new(
         config.prediction,
         state.directory(),
@@ -240,16 +279,43 @@ pub async fn serve(
         state_watch::channel(PolicySays::of(fell_back, started_at.0, &local.findings));
     let (reload, commands) = tokio::sync::mpsc::channel(4);
     let export = open_export(&config, &readers)?;
-    not_running.push("look-ups: no provider is built into this version".to_owned());
-    not_running.push("zone transfer: zones leave as files in this version".to_owned());
+    let client = LookupClient::new(ClientSettings::default());
+    let client = client.map_err(|error| Diagnostic::error(format!("HTTP client: {error}")))?;
+    let (desk, found) = Desk::open(&config, client, ledger.clone(), clock.clone()).await;
+    found.iter().for_each(|finding| tracing::warn!("{finding}"));
+    not_running.extend(desk.not_running());
+    let desk = Arc::new(desk);
+    let asker = Arc::new(Asker {
+        desk: desk.clone(),
+        memory: memory.clone(),
+        published: readers.clone(),
+        clock: clock.clone(),
+        seed: state.seed,
+        internal: config.upstream.zones.iter().map(|zone| zone.name.clone()).collect(),
+        asked: asker::asked(&ledger, started_at).await.into(),
+        plans: Mutex::default(),
+    });
+    asker.start(&stop);
+    let investigator = Arc::new(Investigator {
+        desk: desk.clone(),
+        memory: memory.clone(),
+        published: readers.clone(),
+        caching: Some(doors.caching.clone()),
+        clock: clock.clone(),
+    });
+    not_running.push("zone transfer: zones of ours leave as files in this version".to_owned());
     let voice = Arc::new(Voice {
         published: readers,
         book,
+        secondaries,
         policy,
         reload,
         metrics: metrics.clone(),
         clock: clock.clone(),
         ledger: ledger.clone(),
+        desk,
+        investigator,
+        asker,
         trainer,
         pdns,
         caching: doors.caching.clone(),
@@ -310,7 +376,11 @@ fn take_in(
                 counting.set_routes(table, names);
             }
             // Nothing is judged and no file watched before the writer runs.
-            Event::Local(..) | Event::Judged(..) | Event::Kept(_) | Event::Stop => continue,
+            Event::Local(..)
+            | Event::Version(..)
+            | Event::Judged(..)
+            | Event::Kept(_)
+            | Event::Stop => continue,
         }
         learnt = true;
     }

@@ -1,9 +1,11 @@
 //! What may stand in a configuration file of version 1. `default.toml` beside the parent module
 //! has every key with what it is for.
 
+mod elsewhere;
 mod key;
 mod pdns;
 mod prediction;
+mod provider;
 mod resolver;
 mod source;
 mod upstream;
@@ -38,6 +40,7 @@ pub(super) fn read(root: &Table<'_>, file: &str) -> Config {
     };
     let licences = [("personal", LicenceMode::Personal), ("commercial", LicenceMode::Commercial)];
     let dnssec = section(root, "dnssec", dnssec);
+    let keys = key::keys(root, file);
     Config {
         state_directory: directory("state_directory", "var"),
         policies_directory: directory("policies_directory", "policies"),
@@ -58,9 +61,10 @@ pub(super) fn read(root: &Table<'_>, file: &str) -> Config {
         pdns: section(root, "pdns", pdns::pdns),
         prediction: section(root, "prediction", prediction::prediction),
         sources: source::sources(root, file),
-        keys: key::keys(root, file),
+        providers: provider::providers(root, file),
+        zones: zone::zones(root, file, &keys),
+        keys,
         credentials_directory: None,
-        zones: zone::zones(root, file),
     }
 }
 

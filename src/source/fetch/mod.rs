@@ -9,12 +9,13 @@ mod fault;
 mod file;
 mod http;
 #[cfg(test)]
-pub(super) mod loopback;
+pub(crate) mod loopback;
 
 use async_trait::async_trait;
 
 use crate::ports::{Fetch, FetchError, FetchOutcome, FetchRequest, Location};
 
+pub(super) use fault::retry_after_seconds;
 pub use http::{HttpClient, HttpConfig, HttpError};
 
 /// Fetches from wherever a source is.
