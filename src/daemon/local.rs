@@ -202,7 +202,7 @@ fn zone_of(
     };
     match file::load(BufReader::new(opened), name, hash_seed, &Limits::default()) {
         Ok((zone, report)) => {
-            findings.extend(report.rejects.iter().map(|reject| reject.diagnostic(&shown)));
+            findings.extend(report.diagnostics(&shown));
             Some(zone)
         }
         Err(error) => {
