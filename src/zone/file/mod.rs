@@ -268,21 +268,6 @@ pub fn load(
     load_records(RecordReader::new(input, origin.clone(), limits), origin, hash_seed, limits)
 }
 
-/// As [`load`], of records that may stand without start of authority and without times to live:
-/// those of a zone whose primary has them.
-pub fn load_bare(
-    input: impl BufRead,
-    origin: &Name,
-    hash_seed: u64,
-    limits: &Limits,
-) -> Result<(Zone, LoadReport), LoadError> {
-    let soa = Soa::ours(Serial::default());
-    let reader = RecordReader::new(input, origin.clone(), limits).with_ttl(soa.ttl);
-    let (collector, report, _) = collect(reader, origin, limits)?;
-    let soa = collector.soa().cloned().unwrap_or(soa);
-    finish(collector, soa, hash_seed, limits, report)
-}
-
 /// As [`load`], from a reader that may include other files.
 pub fn load_records(
     reader: RecordReader<'_>,
@@ -290,26 +275,7 @@ pub fn load_records(
     hash_seed: u64,
     limits: &Limits,
 ) -> Result<(Zone, LoadReport), LoadError> {
-    let reader = reader.assuming_ttl(TTL_ASSUMED_SECONDS);
-    let (collector, mut report, elsewhere) = collect(reader, origin, limits)?;
-    let soa = collector.soa().cloned().or_else(|| {
-        report.is_soa_assumed = elsewhere.is_none() && report.is_of_rules();
-        report.is_soa_assumed.then(|| Soa::ours(Serial(1)))
-    });
-    let Some(soa) = soa else {
-        let report = Box::new(report);
-        return Err(LoadError::NoSoa { origin: origin.clone(), elsewhere, report });
-    };
-    finish(collector, soa, hash_seed, limits, report)
-}
-
-/// The records, what was left out of them, and where a start of authority stands that is not the
-/// zone's.
-fn collect(
-    mut reader: RecordReader<'_>,
-    origin: &Name,
-    limits: &Limits,
-) -> Result<(Collector, LoadReport, Option<Name>), LoadError> {
+    let mut reader = reader.assuming_ttl(TTL_ASSUMED_SECONDS);
     let mut report = LoadReport::default();
     let mut collector = Collector::new(origin.clone());
     let mut elsewhere = None;
@@ -339,7 +305,15 @@ fn collect(
         });
     }
     report.is_ttl_assumed = reader.is_ttl_assumed();
-    Ok((collector, report, elsewhere))
+    let soa = collector.soa().cloned().or_else(|| {
+        report.is_soa_assumed = elsewhere.is_none() && report.is_of_rules();
+        report.is_soa_assumed.then(|| Soa::ours(Serial(1)))
+    });
+    let Some(soa) = soa else {
+        let report = Box::new(report);
+        return Err(LoadError::NoSoa { origin: origin.clone(), elsewhere, report });
+    };
+    finish(collector, soa, hash_seed, limits, report)
 }
 
 fn finish(
