@@ -1,0 +1,1 @@
+//! Secondaries of all kinds, in one process.
