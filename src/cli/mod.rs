@@ -92,16 +92,21 @@ fn configuration(arguments: &Arguments) -> Result<Config, Failure> {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "the command line is where the environment is read")]
 fn read_configuration(path: Option<&Path>) -> Result<(Option<Config>, Vec<Diagnostic>), Failure> {
-    let Some(path) = path else {
-        return Ok(config::read(config::DEFAULT_FILE, config::DEFAULT));
+    let read = |file: &str, text: &str| {
+        let (config, findings) = config::read(file, text);
+        // The one word of systemd's that is about configuration; it has no other way to say it.
+        let credentials_directory = std::env::var_os("CREDENTIALS_DIRECTORY").map(Into::into);
+        (config.map(|config| Config { credentials_directory, ..config }), findings)
     };
+    let Some(path) = path else { return Ok(read(config::DEFAULT_FILE, config::DEFAULT)) };
     let shown = path.display().to_string();
     let failed = |what: String| Failure::from(Diagnostic::error(format!("{shown}: {what}")));
     let octets = disk::read_small(path, CONFIG_OCTETS_MAX).map_err(|e| failed(e.to_string()))?;
     let octets = octets.ok_or_else(|| failed("no such file".to_owned()))?;
     let text = String::from_utf8(octets).map_err(|_| failed("not UTF-8".to_owned()))?;
-    Ok(config::read(&shown, &text))
+    Ok(read(&shown, &text))
 }
 
 /// Prints a value for machines.

@@ -8,6 +8,7 @@
 //! Nothing here opens a file; paths and addresses are as they were written.
 
 mod cross;
+mod key;
 pub mod resolver;
 mod source;
 pub mod v1;
@@ -17,6 +18,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 pub use cross::check_against;
+pub use key::{Secret, TransferKey};
 pub use resolver::Resolver;
 pub use source::Source;
 pub use zone::FileZone;
@@ -63,6 +65,10 @@ pub struct Config {
     pub log: Log,
     /// Where claims come from, in the order of the file.
     pub sources: Vec<Source>,
+    /// Keys that sign transfers.
+    pub keys: Vec<TransferKey>,
+    /// Where systemd puts credentials, if it does. It is of the environment and not of the file.
+    pub credentials_directory: Option<PathBuf>,
     /// Policy zones from files, in the order in which they count within their standing.
     pub zones: Vec<FileZone>,
 }

@@ -16,6 +16,7 @@ use crate::pipeline::report::{
     AsnRanking, AsnSays, FeedSays, PolicySays, PopularitySays, SnapshotSays, Status, Why, ZoneSays,
 };
 use crate::pipeline::{Published, Subject};
+use crate::ports::Ledger;
 use crate::publish::file;
 use crate::resolver::cache::CachingUpstream;
 use crate::resolver::upstream::UpstreamResolver;
@@ -37,6 +38,8 @@ pub struct Voice {
     pub metrics: Arc<Metrics>,
     /// The time.
     pub clock: Arc<dyn Clock>,
+    /// What people ask about later.
+    pub ledger: Arc<dyn Ledger>,
     /// What does not change while the daemon runs.
     pub fixed: Fixed,
     /// What is known of names.

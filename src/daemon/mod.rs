@@ -12,11 +12,13 @@ pub mod designation;
 pub mod exporter;
 pub mod feeds;
 pub mod keeper;
+pub mod keys;
 pub mod local;
 pub mod neighbourhood;
 pub mod notices;
 pub mod offline;
 pub mod publisher;
+pub mod records;
 pub mod reload;
 pub mod resolver;
 pub mod restore;
@@ -100,6 +102,11 @@ pub async fn serve(
         tracing::error!(%error, "a start with broken files would not know this policy");
     }
 
+    let (ledger, finding) = records::open(state.directory(), started_at)?;
+    if let Some(finding) = finding {
+        tracing::warn!("{finding}");
+    }
+
     let (events, inbox) = mpsc::channel();
     let book = Arc::new(book);
     let fetch = Arc::new(Fetcher::new(http_client(state.directory())?));
@@ -174,6 +181,7 @@ pub async fn serve(
     open_garden(&config, &readers, &clock, state.seed, &stop, &mut not_running).await?;
     feeds.look_at(readers.clone());
     feeds.run(&stop);
+    tokio::spawn(records::keep_tidy(ledger.clone(), clock.clone(), stop.clone()));
 
     let (says, policy) =
         state_watch::channel(PolicySays::of(fell_back, started_at.0, &local.findings));
@@ -188,6 +196,7 @@ pub async fn serve(
         reload,
         metrics: metrics.clone(),
         clock: clock.clone(),
+        ledger: ledger.clone(),
         caching: doors.caching.clone(),
         upstream,
         fixed: Fixed {

@@ -1,6 +1,7 @@
 //! What may stand in a configuration file of version 1. `default.toml` beside the parent module
 //! has every key with what it is for.
 
+mod key;
 mod resolver;
 mod source;
 mod upstream;
@@ -52,6 +53,8 @@ pub(super) fn read(root: &Table<'_>, file: &str) -> Config {
         publish: section(root, "publish", publish),
         log: section(root, "log", log),
         sources: source::sources(root, file),
+        keys: key::keys(root, file),
+        credentials_directory: None,
         zones: zone::zones(root, file),
     }
 }
