@@ -12,6 +12,7 @@ mod model;
 mod questions;
 pub mod render;
 mod serve;
+mod zones;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -63,7 +64,7 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
         Command::Serve => serve::run(arguments),
         Command::Why(why) => questions::why(arguments, why),
         Command::Status => questions::status(arguments),
-        Command::Zones => questions::zones(arguments),
+        Command::Zones(zones) => zones::run(arguments, zones),
         Command::Feeds(feeds) => questions::feeds(arguments, feeds),
         Command::Asn(asn) => questions::asn(arguments, asn),
         Command::Export(export) => export::run(arguments, export),

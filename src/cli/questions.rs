@@ -38,13 +38,7 @@ pub fn status(arguments: &Arguments) -> Result<(), Failure> {
     show(arguments, &answer, render::status::status)
 }
 
-/// The policy zones.
-pub fn zones(arguments: &Arguments) -> Result<(), Failure> {
-    let answer = ask_status(arguments)?.zones;
-    show(arguments, &answer, |zones| render::status::zones(zones))
-}
-
-fn ask_status(arguments: &Arguments) -> Result<report::Status, Failure> {
+pub(super) fn ask_status(arguments: &Arguments) -> Result<report::Status, Failure> {
     let now = SystemClock.now();
     ask(arguments, "/v1/status", |offline| Ok(offline.status(now)))
 }
@@ -139,7 +133,7 @@ pub fn refresh(arguments: &Arguments, refresh: &Refresh) -> Result<(), Failure> 
     show(arguments, &answer, |answer| format!("{} sources are being fetched", answer["due"]))
 }
 
-fn show<T: Serialize>(
+pub(super) fn show<T: Serialize>(
     arguments: &Arguments,
     answer: &T,
     render: impl FnOnce(&T) -> String,
@@ -152,7 +146,7 @@ fn show<T: Serialize>(
 }
 
 /// Asks the daemon, or its state directory.
-fn ask<T: DeserializeOwned>(
+pub(super) fn ask<T: DeserializeOwned>(
     arguments: &Arguments,
     path: &str,
     offline: impl FnOnce(&Offline) -> Result<T, Diagnostic>,
@@ -169,7 +163,10 @@ fn ask<T: DeserializeOwned>(
 }
 
 /// Tells the daemon to do something.
-fn command<T: DeserializeOwned>(arguments: &Arguments, path: &str) -> Result<T, Failure> {
+pub(super) fn command<T: DeserializeOwned>(
+    arguments: &Arguments,
+    path: &str,
+) -> Result<T, Failure> {
     let config = configuration(arguments)?;
     runtime()?.block_on(client(&config).post(path)).map_err(refused)
 }

@@ -19,12 +19,14 @@ pub mod notices;
 pub mod offline;
 pub mod publisher;
 pub mod records;
+pub mod releases;
 pub mod reload;
 pub mod resolver;
 pub mod restore;
 pub mod service;
 pub mod sockets;
 pub mod state;
+pub mod transfers;
 pub mod watch;
 pub mod writer;
 
@@ -154,6 +156,12 @@ pub async fn serve(
         .spawn(move || writer.run(&inbox, judge_at_once))
         .map_err(|error| vec![Diagnostic::error(format!("no thread: {error}"))])?;
 
+    let (keys, findings) = keys::KeyRing::read(&config)?;
+    for finding in &findings {
+        tracing::warn!("{finding}");
+    }
+    let out = transfers::prepare(&config, &keys, state.directory(), state.seed, &clock, &metrics);
+    let transfers = out.as_ref().map(|out| out.transfers.clone());
     let stop = CancellationToken::new();
     let again = Arc::new(tokio::sync::Notify::new());
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
@@ -170,6 +178,7 @@ pub async fn serve(
         stop: stop.clone(),
         reread,
         again: again.clone(),
+        transfers: transfers.as_ref().map(|transfers| transfers.service()),
     })?;
     let mut not_running = Vec::new();
     if config.dnssec.validate && matches!(config.upstream.mode, UpstreamMode::Forward { .. }) {
@@ -188,7 +197,10 @@ pub async fn serve(
     let (reload, commands) = tokio::sync::mpsc::channel(4);
     let export = open_export(&config, &readers)?;
     not_running.push("look-ups: no provider is built into this version".to_owned());
-    not_running.push("zone transfer: zones leave as files in this version".to_owned());
+    match out {
+        Some(out) => out.run(readers.clone(), &stop),
+        None => not_running.push("zone transfer: there is no `[[secondary]]`".to_owned()),
+    }
     let voice = Arc::new(Voice {
         published: readers,
         book,
@@ -197,6 +209,7 @@ pub async fn serve(
         metrics: metrics.clone(),
         clock: clock.clone(),
         ledger: ledger.clone(),
+        transfers,
         caching: doors.caching.clone(),
         upstream,
         fixed: Fixed {

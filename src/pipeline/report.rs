@@ -1,7 +1,13 @@
 //! What the program says of itself and of one indicator, as values: the command line prints them,
 //! `--json` and the socket give them as they are.
 
+mod published;
+
 use serde::{Deserialize, Serialize};
+
+pub use published::{
+    CanarySays, NotifySays, PublishedSays, SecondarySays, TransferSays, VersionSays,
+};
 
 use crate::diagnostic::Diagnostic;
 
@@ -392,6 +398,9 @@ pub struct ZoneSays {
     pub groups: Vec<String>,
     /// The file it is exported to, if it is.
     pub exported: Option<String>,
+    /// How it leaves by transfer, if it does.
+    #[serde(default)]
+    pub published: Option<PublishedSays>,
 }
 
 /// Sources by state.

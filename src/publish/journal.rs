@@ -111,11 +111,7 @@ impl Journal {
 
     /// Reads back what is kept, and makes an end at what is not whole. Nothing of a journal that
     /// cannot be used is removed; the next version replaces it.
-    pub fn open(
-        &mut self,
-        limits: HistoryLimits,
-        hash_seed: u64,
-    ) -> (Kept, Option<JournalError>) {
+    pub fn open(&mut self, limits: HistoryLimits, hash_seed: u64) -> (Kept, Option<JournalError>) {
         let mut kept = Kept::default();
         let result = self.read(limits, hash_seed, &mut kept);
         (kept, result.err())
@@ -180,8 +176,7 @@ impl Journal {
             .map_err(|error| JournalError::Zone { path: path.clone(), error })?;
         let at = base.soa().serial;
         let changes = |error| JournalError::Changes { path: self.path("journal"), error };
-        let mut since =
-            entries.deltas.iter().skip_while(|delta| delta.from() != at).cloned();
+        let mut since = entries.deltas.iter().skip_while(|delta| delta.from() != at).cloned();
         match since.next() {
             None if entries.versions.back().is_some_and(|last| last.serial == at) => Ok(base),
             None => Err(JournalError::Apart(path)),
@@ -200,9 +195,7 @@ impl Journal {
             || self.entries > limits.deltas_max.saturating_mul(GROWTH);
         let delta = edition.last_delta().filter(|_| self.whole && !grown);
         let stored = match delta {
-            Some(delta) => {
-                self.append(edition.version(), delta).map_err(self.io_error("journal"))
-            }
+            Some(delta) => self.append(edition.version(), delta).map_err(self.io_error("journal")),
             None => self.rewrite(edition),
         };
         self.whole = stored.is_ok();
@@ -248,8 +241,9 @@ impl Journal {
     pub fn note_rollback(&self, to: Option<Serial>) -> Result<(), JournalError> {
         let path = self.path("rollback");
         let noted = match to {
-            Some(serial) => fs::create_dir_all(&self.directory)
-                .and_then(|()| disk::replace(&path, |out| Ok(serde_json::to_writer(out, &serial)?))),
+            Some(serial) => fs::create_dir_all(&self.directory).and_then(|()| {
+                disk::replace(&path, |out| Ok(serde_json::to_writer(out, &serial)?))
+            }),
             None => match fs::remove_file(&path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
                 _ => Ok(()),

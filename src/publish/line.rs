@@ -102,6 +102,11 @@ impl Line {
         self.for_everyone = for_everyone;
     }
 
+    /// Whether it is.
+    pub fn is_for_everyone(&self) -> bool {
+        self.for_everyone
+    }
+
     /// Takes notice of the policy zone in a snapshot.
     pub fn want(&mut self, zone: &Zone, snapshot: u64) {
         if !self.seen.is(zone) {
@@ -159,7 +164,12 @@ impl Line {
         }
     }
 
-    fn put(&mut self, next: Edition, held_until: Option<Timestamp>, now: Timestamp) -> Arc<Edition> {
+    fn put(
+        &mut self,
+        next: Edition,
+        held_until: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Arc<Edition> {
         self.latest = Arc::new(next);
         self.released_at = now;
         self.promoted_at = held_until;
@@ -324,7 +334,7 @@ mod tests {
         assert!(line.resume(Timestamp(T + 200)));
         let edition = line.advance(&PACE, false, Timestamp(T + 200)).unwrap();
         assert!(edition.zone().same_rules(&zone(T, 0..21)));
-        assert_eq!(serials(&line), (200, None), "ahead of the rollback");
+        assert_eq!(serials(&line), (110, None), "ahead of the rollback");
         let slot = edition.since(Serial(T + 100));
         assert!(matches!(slot.get(), Some(Changes::Delta(delta)) if delta.len() == 12));
         assert_eq!(line.roll_back(Serial(5), 7, Timestamp(T)).unwrap_err(), NotKept(Serial(5)));

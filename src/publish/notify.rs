@@ -83,10 +83,13 @@ impl Announcer {
             let due: Vec<(Name, Round, Soa)> = rounds
                 .iter()
                 .filter(|(_, round)| round.next.is_some_and(|at| at <= now))
-                .filter_map(|(zone, round)| Some((zone.clone(), *round, self.soa(secondary, zone)?)))
+                .filter_map(|(zone, round)| {
+                    Some((zone.clone(), *round, self.soa(secondary, zone)?))
+                })
                 .collect();
-            let told = stream::iter(due).map(|(zone, round, soa)| async {
-                let heard = self.tell(secondary, address, &zone, soa).await;
+            let this = &*self;
+            let told = stream::iter(due).map(|(zone, round, soa)| async move {
+                let heard = this.tell(secondary, address, &zone, soa).await;
                 (zone, round, heard)
             });
             let told: Vec<_> = told.buffer_unordered(AT_ONCE).collect().await;
@@ -163,9 +166,9 @@ impl Announcer {
             let received = timeout_at(end, socket.recv(&mut answer)).await;
             let length = received.map_err(|_| Unheard::Silent)??;
             let mut octets = answer[..length].to_vec();
-            let sound = signed.clone().is_none_or(|mut sequence| {
-                sequence.check(&mut octets, self.clock.now()).is_ok()
-            });
+            let sound = signed
+                .clone()
+                .is_none_or(|mut sequence| sequence.check(&mut octets, self.clock.now()).is_ok());
             match notify.is_answer(&octets) {
                 Ok(true) if sound => return Ok(()),
                 // A refusal need not be signed (RFC 8945 section 5.3.2), and changes nothing here.
@@ -188,7 +191,9 @@ impl Announcer {
         let error = heard.err().map(|error| error.to_string());
         self.metrics.transfers.told(name, error.is_none());
         match &error {
-            None => tracing::info!(secondary = name, %zone, serial = serial.0, attempts, "told of a new version"),
+            None => {
+                tracing::info!(secondary = name, %zone, serial = serial.0, attempts, "told of a new version")
+            }
             // Once for each version; how often it is tried shows in `sekisho zones`.
             Some(error) if attempts == 1 => {
                 tracing::warn!(secondary = name, %zone, serial = serial.0, %error, "not told of a new version yet");

@@ -23,12 +23,12 @@ use crate::model::time::Clock;
 use crate::model::{Name, NameRef, Timestamp};
 use crate::ports::{MessageSender, TransferService};
 use crate::telemetry::Metrics;
+use crate::zone::Changes;
 use crate::zone::tsig::{Keys, ServerSequence};
 use crate::zone::wire::{
     MESSAGE_OCTETS, Notify, Request, RequestError, RequestKind, SoaRequest, TransferWriter,
     add_edns, has_edns, rcode, refusal,
 };
-use crate::zone::Changes;
 
 /// How many transfers run at once. Each keeps at most 64 messages of 16 KiB in the queue of its
 /// connection, so these are 64 MiB at most; BIND's `transfers-out` is 10, and ours cost less.
@@ -103,7 +103,8 @@ impl Bounds {
             }
         }
         let _waiting = own.waiting.try_acquire().ok()?;
-        let turn = async { Some([own.running.acquire().await.ok()?, self.running.acquire().await.ok()?]) };
+        let turn =
+            async { Some([own.running.acquire().await.ok()?, self.running.acquire().await.ok()?]) };
         timeout(WAIT, turn).await.ok()?
     }
 }

@@ -53,7 +53,9 @@ impl Transfers {
     /// A secondary was told of news, and heard or did not.
     pub fn told(&self, secondary: &str, heard: bool) {
         let result = if heard { "acknowledged" } else { "failed" };
-        self.told.get_or_create(&[("secondary", secondary.into()), ("result", result.into())]).inc();
+        self.told
+            .get_or_create(&[("secondary", secondary.into()), ("result", result.into())])
+            .inc();
     }
 
     /// A version could not be kept on disk.

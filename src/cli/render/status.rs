@@ -67,7 +67,7 @@ pub fn status(status: &Status) -> String {
         out.push_str(&format!("\n{finding}\n"));
     }
     out.push('\n');
-    out.push_str(&zones(&status.zones));
+    out.push_str(&zones(&status.zones, now));
     if !status.not_running.is_empty() {
         out.push_str(&format!("\n{}\n", styled(STRONG, "not running")));
         for what in &status.not_running {
@@ -90,7 +90,7 @@ fn policy(status: &Status) -> String {
 }
 
 /// The policy zones in order of precedence.
-pub fn zones(zones: &[ZoneSays]) -> String {
+pub fn zones(zones: &[ZoneSays], now: u32) -> String {
     let mut columns = Columns::right(&[1, 2]);
     columns.row([
         cell(FAINT, "policy zone"),
@@ -111,5 +111,5 @@ pub fn zones(zones: &[ZoneSays]) -> String {
             plain(zone.exported.as_deref().unwrap_or("-")),
         ]);
     }
-    columns.lines(0)
+    columns.lines(0) + &super::fleet::fleet(zones, now)
 }
