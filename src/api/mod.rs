@@ -85,6 +85,8 @@ pub trait Answers: Send + Sync + 'static {
     fn zone_history(&self, zone: &str) -> Result<Vec<VersionSays>, Diagnostic>;
     /// Has something done with a zone that leaves by transfer; says what became of it.
     async fn order_zone(&self, zone: &str, order: ZoneOrder) -> Result<String, Diagnostic>;
+    /// Has the model of names trained anew; `status` tells when that is done.
+    fn train(&self) -> Result<(), Diagnostic>;
     /// Every source and its state.
     fn feeds(&self) -> Vec<FeedSays>;
     /// The worst AS.

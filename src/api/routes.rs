@@ -31,6 +31,7 @@ pub fn local(answers: Arc<dyn Answers>) -> Router {
         .route("/v1/why", get(why))
         .route("/v1/asn/rank", get(asn_ranking))
         .route("/v1/asn", get(asn))
+        .route("/v1/model/train", post(train))
         .route("/v1/reload", post(reload))
         .route("/v1/refresh", post(refresh))
         .route("/v1/feeds/accept", post(accept))
@@ -71,6 +72,13 @@ async fn metrics(State(answers): Daemon) -> Response {
 
 async fn status(State(answers): Daemon) -> Response {
     Json(answers.status()).into_response()
+}
+
+async fn train(State(answers): Daemon) -> Response {
+    match answers.train() {
+        Ok(()) => Json(serde_json::json!({ "training": true })).into_response(),
+        Err(finding) => refusal(finding),
+    }
 }
 
 #[derive(Deserialize)]

@@ -215,6 +215,8 @@ pub enum Model {
         #[arg(long, short, value_name = "FILE")]
         output: Option<PathBuf>,
     },
+    /// Have the running daemon train the model of names on its own sources, and wait for it.
+    Train,
     /// Score fact records and print every contribution.
     Score {
         /// The model; the shipped one where absent.

@@ -58,7 +58,7 @@ pub fn main() -> ExitCode {
 
 fn run(arguments: &Arguments) -> Result<(), Failure> {
     match &arguments.command {
-        Command::Model(command) => model::run(command),
+        Command::Model(command) => model::run(arguments, command),
         Command::Evaluate(evaluation) => evaluate::run(arguments, evaluation),
         Command::Check(check) => check::run(arguments, check),
         Command::Serve => serve::run(arguments),

@@ -15,6 +15,9 @@ use crate::model::Indicator;
 use crate::model::time::Clock as _;
 use crate::pipeline::report;
 
+/// How often a training is looked at.
+const LOOK: std::time::Duration = std::time::Duration::from_millis(500);
+
 /// Why a name is answered as it is.
 pub fn why(arguments: &Arguments, why: &Why) -> Result<(), Failure> {
     let question =
@@ -41,6 +44,28 @@ pub fn status(arguments: &Arguments) -> Result<(), Failure> {
 pub(super) fn ask_status(arguments: &Arguments) -> Result<report::Status, Failure> {
     let now = SystemClock.now();
     ask(arguments, "/v1/status", |offline| Ok(offline.status(now)))
+}
+
+/// Has the model of names trained and waits for it.
+pub fn train(arguments: &Arguments) -> Result<(), Failure> {
+    let _: serde_json::Value = command(arguments, "/v1/model/train")?;
+    let config = configuration(arguments)?;
+    let waiting = async {
+        loop {
+            let status: report::Status = client(&config).get("/v1/status").await?;
+            match status.prediction {
+                Some(says) if says.running => tokio::time::sleep(LOOK).await,
+                says => return Ok(says.unwrap_or_default()),
+            }
+        }
+    };
+    let says: report::PredictionSays = runtime()?.block_on(waiting).map_err(refused)?;
+    if let Some((_, error)) = &says.failure {
+        let finding = Diagnostic::error(format!("no model was trained: {error}"));
+        return Err(finding.hint("the model in force, if there is one, stays").into());
+    }
+    let now = SystemClock.now();
+    show(arguments, &says, |says| render::status::prediction(says, now.0))
 }
 
 /// The sources.

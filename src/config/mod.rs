@@ -65,6 +65,8 @@ pub struct Config {
     pub publish: Publish,
     /// What is written to the log.
     pub log: Log,
+    /// Prediction from names and their neighbourhood.
+    pub prediction: Prediction,
     /// Where claims come from, in the order of the file.
     pub sources: Vec<Source>,
     /// Keys that sign transfers.
@@ -146,6 +148,22 @@ pub struct Api {
     pub socket: PathBuf,
     /// An address of this machine for HTTP, if any.
     pub http: Option<SocketAddr>,
+}
+
+/// Prediction from names and their neighbourhood.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Prediction {
+    /// Whether a model is trained and used.
+    pub enabled: bool,
+    /// Seconds between two trainings.
+    pub interval_seconds: u32,
+}
+
+impl Default for Prediction {
+    /// On, daily: feeds bring a day's news a day.
+    fn default() -> Self {
+        Self { enabled: true, interval_seconds: 86_400 }
+    }
 }
 
 /// What is written to the log.

@@ -8,6 +8,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::book::Book;
 use super::releases::Order;
+use super::training::Trainer;
 use super::transfers::Transfers;
 use crate::api::{Answers, AsnQuestion, AsnRankQuestion, Reloaded, WhyQuestion, ZoneOrder};
 use crate::bgp::Family;
@@ -15,8 +16,8 @@ use crate::diagnostic::Diagnostic;
 use crate::model::time::Clock;
 use crate::model::{Indicator, Name, Timestamp};
 use crate::pipeline::report::{
-    AsnRanking, AsnSays, FeedSays, PolicySays, PopularitySays, SnapshotSays, Status, VersionSays,
-    Why, ZoneSays,
+    AsnRanking, AsnSays, FeedSays, PolicySays, PopularitySays, PredictionSays, SnapshotSays,
+    Status, VersionSays, Why, ZoneSays,
 };
 use crate::pipeline::{Published, Subject};
 use crate::ports::Ledger;
@@ -41,6 +42,8 @@ pub struct Voice {
     pub metrics: Arc<Metrics>,
     /// The time.
     pub clock: Arc<dyn Clock>,
+    /// Trains the model of names.
+    pub trainer: Arc<Trainer>,
     /// What people ask about later.
     pub ledger: Arc<dyn Ledger>,
     /// Zones that leave by transfer, if any do.
@@ -91,7 +94,8 @@ impl Answers for Voice {
         let state = self.published.borrow().clone();
         let policy = self.policy.borrow().clone();
         let now = self.clock.now();
-        let mut status = status(&state, &self.book, policy, &self.fixed, now);
+        let status = status(&state, &self.book, policy, &self.fixed, now);
+        let mut status = with_prediction(status, self.trainer.says());
         if let Some(transfers) = &self.transfers {
             for zone in &mut status.zones {
                 let name = Name::from_presentation(&zone.name).ok();
@@ -117,6 +121,10 @@ impl Answers for Voice {
             ZoneOrder::Resume => Order::Resume,
         };
         transfers.order(name, order).await
+    }
+
+    fn train(&self) -> Result<(), Diagnostic> {
+        self.trainer.train_now()
     }
 
     fn feeds(&self) -> Vec<FeedSays> {
@@ -224,6 +232,20 @@ pub fn why(state: &Published, question: &WhyQuestion, now: Timestamp) -> Result<
     Ok(state.why(&subject, None, now))
 }
 
+/// The same with how prediction stands.
+pub fn with_prediction(status: Status, prediction: PredictionSays) -> Status {
+    let mut status = status;
+    let why = match (&prediction.model, &prediction.failure) {
+        _ if !prediction.enabled => Some("`[prediction]` is off".to_owned()),
+        (None, Some((_, error))) => Some(error.clone()),
+        (None, None) => Some("no model has been trained yet".to_owned()),
+        (Some(_), _) => None,
+    };
+    status.not_running.extend(why.map(|why| format!("prediction: {why}")));
+    status.prediction = Some(prediction);
+    status
+}
+
 /// How the program is.
 pub fn status(
     state: &Published,
@@ -267,6 +289,7 @@ pub fn status(
             domains: state.standings.popularity.len(),
             short_history: state.standings.popularity.short_history,
         },
+        prediction: None,
         zones,
         sources,
         policy,

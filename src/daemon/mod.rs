@@ -26,6 +26,7 @@ pub mod restore;
 pub mod service;
 pub mod sockets;
 pub mod state;
+pub mod training;
 pub mod transfers;
 pub mod watch;
 pub mod writer;
@@ -91,6 +92,7 @@ pub async fn serve(
         mut pipeline,
         mut standings,
         mut counting,
+        prediction,
         book,
         local,
         fell_back,
@@ -190,6 +192,16 @@ pub async fn serve(
     open_garden(&config, &readers, &clock, state.seed, &stop, &mut not_running).await?;
     feeds.look_at(readers.clone());
     feeds.run(&stop);
+    let trainer = Arc::new(training::Trainer::new(
+        config.prediction,
+        state.directory(),
+        prediction,
+        book.clone(),
+        readers.clone(),
+        clock.clone(),
+        events.clone(),
+    ));
+    tokio::spawn(trainer.clone().run(stop.clone()));
     tokio::spawn(records::keep_tidy(ledger.clone(), clock.clone(), stop.clone()));
 
     let (says, policy) =
@@ -210,6 +222,7 @@ pub async fn serve(
         clock: clock.clone(),
         ledger: ledger.clone(),
         transfers,
+        trainer,
         caching: doors.caching.clone(),
         upstream,
         fixed: Fixed {

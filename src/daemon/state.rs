@@ -6,6 +6,7 @@
 //! STATE/archive/    last good claims ([`crate::archive`])
 //! STATE/zones/      compiled zones of the last generation ([`crate::archive::generation`])
 //! STATE/ledger.sqlite   records ([`super::records`])
+//! STATE/prediction*.json  the model of names, and how it was trained ([`super::training`])
 //! STATE/networks/   ranks of networks ([`super::neighbourhood`])
 //! STATE/rpz/        exported zones, where the configuration names no other place
 //! STATE/spool/      downloads under way

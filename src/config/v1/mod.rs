@@ -2,6 +2,7 @@
 //! has every key with what it is for.
 
 mod key;
+mod prediction;
 mod publish;
 mod resolver;
 mod source;
@@ -53,6 +54,7 @@ pub(super) fn read(root: &Table<'_>, file: &str) -> Config {
         api: section(root, "api", api),
         publish: section(root, "publish", |table| publish::publish(root, table, &keys, file)),
         log: section(root, "log", log),
+        prediction: section(root, "prediction", prediction::prediction),
         sources: source::sources(root, file),
         keys,
         credentials_directory: None,
