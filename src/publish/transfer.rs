@@ -127,7 +127,7 @@ enum Opened {
     /// It is answered with this, if with anything.
     Done(Option<Vec<u8>>),
     /// It is a good question.
-    Admitted(Box<Admitted>, Option<ServerSequence>),
+    Admitted(Box<(Admitted, Option<ServerSequence>)>),
 }
 
 impl TransferServer {
@@ -179,7 +179,7 @@ impl TransferServer {
             }
         });
         match admitted {
-            Ok(admitted) => Opened::Admitted(Box::new(admitted), sequence),
+            Ok(admitted) => Opened::Admitted(Box::new((admitted, sequence))),
             Err(code) => {
                 let answer = code.and_then(|code| refusal(message, code));
                 Opened::Done(answer.map(|answer| self.finished(answer, message, &mut sequence)))
@@ -339,7 +339,7 @@ impl TransferService for TransferServer {
         let mut message = message.to_vec();
         let (admitted, mut sequence) = match self.open(&mut message, peer.ip()) {
             Opened::Done(answer) => return answer,
-            Opened::Admitted(admitted, sequence) => (admitted, sequence),
+            Opened::Admitted(admitted) => *admitted,
         };
         match &admitted.asked {
             Asked::Zone(Request { kind: RequestKind::Full, .. }) => {
@@ -364,7 +364,7 @@ impl TransferService for TransferServer {
                 let _ = timeout(IDLE, answers.send(answer)).await;
                 return;
             }
-            Opened::Admitted(admitted, sequence) => (admitted, sequence),
+            Opened::Admitted(admitted) => *admitted,
         };
         let Asked::Zone(request) = &admitted.asked else {
             if let Some(answer) = self.version(&admitted, &message, &mut sequence) {
@@ -375,7 +375,7 @@ impl TransferService for TransferServer {
         let request = request.clone();
         match self.bounds.turn(admitted.secondary, self.clock.now()).await {
             Some(_turn) => {
-                self.transfer(*admitted, &request, &message, sequence, &answers).await;
+                self.transfer(admitted, &request, &message, sequence, &answers).await;
             }
             None => {
                 self.metrics.transfers.refused("busy");
