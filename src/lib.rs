@@ -16,6 +16,7 @@ pub mod scoring;
 pub mod evidence;
 pub mod zone;
 
+pub mod pdns;
 pub mod policy;
 pub mod predict;
 pub mod snapshot;

@@ -9,8 +9,10 @@ mod evaluate;
 mod export;
 mod logging;
 mod model;
+mod pdns;
 mod questions;
 pub mod render;
+mod reviews;
 mod serve;
 mod zones;
 
@@ -68,6 +70,9 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
         Command::Feeds(feeds) => questions::feeds(arguments, feeds),
         Command::Asn(asn) => questions::asn(arguments, asn),
         Command::Export(export) => export::run(arguments, export),
+        Command::Audit(audit) => reviews::audit(arguments, audit),
+        Command::Report(report) => reviews::report(arguments, report),
+        Command::Pdns(pdns) => pdns::run(arguments, pdns),
         Command::Reload => questions::reload(arguments),
         Command::Flush(flush) => questions::flush(arguments, flush),
         Command::Refresh(refresh) => questions::refresh(arguments, refresh),
@@ -122,4 +127,11 @@ fn print_json(value: &impl serde::Serialize) -> Result<(), Failure> {
 fn print(text: &str) {
     use std::io::Write as _;
     let _ = writeln!(anstream::stdout().lock(), "{}", text.trim_end());
+}
+
+/// The name of whoever runs this, as the system has it.
+#[expect(clippy::disallowed_methods, reason = "the command line alone reads the environment")]
+fn whoever_runs_this() -> String {
+    let named = ["SUDO_USER", "USER"].into_iter().find_map(|key| std::env::var(key).ok());
+    named.unwrap_or_else(|| "somebody".to_owned())
 }

@@ -65,6 +65,8 @@ pub struct Config {
     pub publish: Publish,
     /// What is written to the log.
     pub log: Log,
+    /// What is remembered of what was resolved.
+    pub pdns: PassiveDns,
     /// Prediction from names and their neighbourhood.
     pub prediction: Prediction,
     /// Where claims come from, in the order of the file.
@@ -148,6 +150,24 @@ pub struct Api {
     pub socket: PathBuf,
     /// An address of this machine for HTTP, if any.
     pub http: Option<SocketAddr>,
+}
+
+/// What is remembered of what was resolved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PassiveDns {
+    /// Whether anything is.
+    pub enabled: bool,
+    /// How much, and for how long.
+    pub limits: crate::pdns::Limits,
+}
+
+impl Default for PassiveDns {
+    /// On; 64 MiB hold some 200,000 names, and 90 days are a season.
+    fn default() -> Self {
+        let limits =
+            crate::pdns::Limits { size_octets_max: 64 << 20, age_seconds_max: 90 * 86_400 };
+        Self { enabled: true, limits }
+    }
 }
 
 /// Prediction from names and their neighbourhood.

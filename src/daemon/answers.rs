@@ -10,16 +10,19 @@ use super::book::Book;
 use super::releases::Order;
 use super::training::Trainer;
 use super::transfers::Transfers;
+use super::{observer, reviews};
+use crate::api::reviews::{DrawQuestion, DrawSays, Noted, SourceReviews, Word};
 use crate::api::{Answers, AsnQuestion, AsnRankQuestion, Reloaded, WhyQuestion, ZoneOrder};
 use crate::bgp::Family;
 use crate::diagnostic::Diagnostic;
 use crate::model::time::Clock;
-use crate::model::{Indicator, Name, Timestamp};
+use crate::model::{Indicator, Name, NameRef, Timestamp};
+use crate::pdns;
 use crate::pipeline::report::{
     AsnRanking, AsnSays, FeedSays, PolicySays, PopularitySays, PredictionSays, SnapshotSays,
     Status, VersionSays, Why, ZoneSays,
 };
-use crate::pipeline::{Published, Subject};
+use crate::pipeline::{FeedValue, Published, Subject};
 use crate::ports::Ledger;
 use crate::publish::file;
 use crate::resolver::cache::CachingUpstream;
@@ -42,6 +45,8 @@ pub struct Voice {
     pub metrics: Arc<Metrics>,
     /// The time.
     pub clock: Arc<dyn Clock>,
+    /// What was seen here; none where nobody watches.
+    pub pdns: Option<observer::Shared>,
     /// Trains the model of names.
     pub trainer: Arc<Trainer>,
     /// What people ask about later.
@@ -123,6 +128,46 @@ impl Answers for Voice {
         transfers.order(name, order).await
     }
 
+    fn pdns(
+        &self,
+        question: pdns::question::Question,
+    ) -> Result<pdns::question::Answer, Diagnostic> {
+        let Some(table) = &self.pdns else {
+            return Err(Diagnostic::error("nothing is remembered of what was resolved")
+                .hint("set `enabled = true` in `[pdns]` of the configuration"));
+        };
+        let state = self.published.borrow().clone();
+        pdns(&table.read(), &state, &question, self.clock.now())
+    }
+
+    async fn feed_values(&self) -> Result<Vec<FeedValue>, Diagnostic> {
+        let (state, table) = (self.published.borrow().clone(), self.pdns.clone());
+        let now = self.clock.now();
+        let values = move || feed_values(&state, table.as_deref(), now);
+        tokio::task::spawn_blocking(values).await.map_err(|_| Diagnostic::error("it broke off"))
+    }
+
+    async fn reviews(&self) -> Result<Vec<SourceReviews>, Diagnostic> {
+        let state = self.published.borrow().clone();
+        reviews::summary(&*self.ledger, &state).await
+    }
+
+    async fn draw(&self, question: DrawQuestion) -> Result<DrawSays, Diagnostic> {
+        let state = self.published.borrow().clone();
+        let source = question.source.as_deref();
+        reviews::next(&*self.ledger, &state, source, rand::random(), self.clock.now()).await
+    }
+
+    async fn audit(&self, word: Word) -> Result<Noted, Diagnostic> {
+        let state = self.published.borrow().clone();
+        reviews::audit(&*self.ledger, &state, word, self.clock.now()).await
+    }
+
+    async fn report(&self, word: Word) -> Result<Noted, Diagnostic> {
+        let state = self.published.borrow().clone();
+        reviews::report(&*self.ledger, &state, word, self.clock.now()).await
+    }
+
     fn train(&self) -> Result<(), Diagnostic> {
         self.trainer.train_now()
     }
@@ -197,6 +242,38 @@ impl Voice {
         })?;
         Ok((transfers, name))
     }
+}
+
+/// Days for which a query counts for what a source is worth.
+const ASKED_SECONDS: u32 = 30 * 86_400;
+
+/// What every source is worth, by what was asked here where somebody watches.
+pub fn feed_values(
+    state: &Published,
+    table: Option<&parking_lot::RwLock<pdns::Table>>,
+    now: Timestamp,
+) -> Vec<FeedValue> {
+    let since = Timestamp(now.0.saturating_sub(ASKED_SECONDS));
+    match table {
+        // The lock is taken for each name, so that the thread that remembers never waits for all.
+        Some(table) => state.feed_values(Some(&|name| table.read().was_asked(name, since)), now),
+        None => state.feed_values(None, now),
+    }
+}
+
+/// What was seen of a name or address.
+pub fn pdns(
+    table: &pdns::Table,
+    state: &Published,
+    question: &pdns::question::Question,
+    now: Timestamp,
+) -> Result<pdns::question::Answer, Diagnostic> {
+    let holder =
+        |name: NameRef<'_>| observer::holder_of(&state.standings, name).map(NameRef::to_owned);
+    table.answer(question, holder, now).map_err(|error| {
+        Diagnostic::error(error.to_string())
+            .hint("write a name such as `shop.example`, an address, or `.` for everything")
+    })
 }
 
 /// The worst AS.

@@ -16,6 +16,7 @@ pub mod keys;
 pub mod local;
 pub mod neighbourhood;
 pub mod notices;
+pub mod observer;
 pub mod offline;
 pub mod publisher;
 pub mod records;
@@ -23,6 +24,7 @@ pub mod releases;
 pub mod reload;
 pub mod resolver;
 pub mod restore;
+pub mod reviews;
 pub mod service;
 pub mod sockets;
 pub mod state;
@@ -35,6 +37,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc;
+use std::thread::JoinHandle;
 
 use arc_swap::ArcSwap;
 use prometheus_client::registry::Registry;
@@ -55,6 +58,7 @@ use crate::resolver::handler::InForce;
 use crate::resolver::upstream::UpstreamResolver;
 use crate::source::fetch::{Fetcher, HttpClient, HttpConfig};
 use crate::telemetry::Metrics;
+use crate::telemetry::events::EventSender;
 
 use self::answers::{Fixed, Voice};
 use self::clock::SystemClock;
@@ -129,6 +133,22 @@ pub async fn serve(
         false => pipeline.rebuild(clock.now()),
     };
     let first = first.map_err(|error| vec![Diagnostic::error(error.to_string())])?;
+    let remembered = match config.pdns.enabled {
+        true => {
+            watcher.doing(Some("reading what was seen"));
+            let now = clock.now();
+            let (file, table, finding) =
+                observer::open(state.directory(), config.pdns.limits, &standings, now)?;
+            if let Some(finding) = finding {
+                tracing::warn!("{finding}");
+            }
+            // The first judgement knows what the last one before the stop knew.
+            standings.seen = Arc::new(observer::view(&table, &first, now));
+            pipeline.set_standings(standings.clone());
+            Some((file, Arc::new(parking_lot::RwLock::new(table))))
+        }
+        false => None,
+    };
 
     let upstream = UpstreamResolver::new(resolver::upstream(&config));
     let upstream = Arc::new(upstream.map_err(|error| vec![resolver::unusable(&error)])?);
@@ -167,6 +187,24 @@ pub async fn serve(
     let stop = CancellationToken::new();
     let again = Arc::new(tokio::sync::Notify::new());
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
+    let pdns = remembered.as_ref().map(|(_, table)| table.clone());
+    let (mut tap, mut telling, mut observing) = (None, EventSender::nobody(), None);
+    if let Some((file, table)) = remembered {
+        let (answered, answers) = resolver::tap();
+        let (sender, queries) = resolver::queries();
+        (tap, telling) = (Some(answered), sender);
+        let observer = observer::Observer {
+            table,
+            file,
+            answers,
+            queries,
+            published: readers.clone(),
+            clock: clock.clone(),
+            events: events.clone(),
+            metrics: metrics.clone(),
+        };
+        observing = Some(observer.start(stop.clone())?);
+    }
     let sockets = Sockets::open(&config.resolver, workers)?;
     let (listening, has_encrypted) = (sockets.addresses(), sockets.has_encrypted());
     let doors = resolver::open(resolver::Needs {
@@ -177,6 +215,8 @@ pub async fn serve(
         clock: clock.clone(),
         metrics: metrics.clone(),
         seed: state.seed,
+        events: telling,
+        tap,
         stop: stop.clone(),
         reread,
         again: again.clone(),
@@ -185,6 +225,10 @@ pub async fn serve(
     let mut not_running = Vec::new();
     if config.dnssec.validate && matches!(config.upstream.mode, UpstreamMode::Forward { .. }) {
         not_running.push("DNSSEC validation: forwarders are taken at their word".to_owned());
+    }
+    if !config.pdns.enabled {
+        not_running
+            .push("passive DNS: `[pdns]` is off, so nothing is known of who uses what".to_owned());
     }
     if !has_encrypted {
         not_running.push("encrypted DNS: `[resolver.encrypted]` has no addresses".to_owned());
@@ -223,6 +267,7 @@ pub async fn serve(
         ledger: ledger.clone(),
         transfers,
         trainer,
+        pdns,
         caching: doors.caching.clone(),
         upstream,
         fixed: Fixed {
@@ -254,7 +299,8 @@ pub async fn serve(
     doors.close().await;
     // The writer may have ended with an error of its own, which it has logged.
     let _ = events.send(Event::Stop);
-    let _ = tokio::task::spawn_blocking(move || writing.join()).await;
+    let ended = move || (writing.join(), observing.map(JoinHandle::join));
+    let _ = tokio::task::spawn_blocking(ended).await;
     Ok(())
 }
 

@@ -13,7 +13,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use super::neighbourhood::Counting;
+use super::neighbourhood::{self, Counting};
 use super::publisher::Publisher;
 use crate::archive::{GenerationError, Generations};
 use crate::bgp::{AsNames, RouteTable};
@@ -200,7 +200,8 @@ impl Writer {
     /// Has everything judged and kept beside this thread.
     fn judge(&mut self) -> Option<JoinHandle<()>> {
         self.counting.count(self.pipeline.model(), self.pipeline.sources(), self.clock.now());
-        self.standings.neighbourhood = Arc::new(self.counting.neighbourhood());
+        self.standings.neighbourhood =
+            Arc::new(neighbourhood::joined(&self.counting, &self.standings.seen));
         self.pipeline.set_standings(self.standings.clone());
         let case = self.pipeline.case(self.clock.now());
         let (generations, kept) = (self.generations.clone(), self.kept.clone());

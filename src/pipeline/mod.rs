@@ -15,6 +15,7 @@ mod networks;
 pub mod report;
 mod sources;
 mod standing;
+mod value;
 mod verdicts;
 mod why;
 mod why_network;
@@ -27,6 +28,7 @@ pub use generate::{Generated, Held, Origin};
 pub use networks::{Hosted, Hosting, Neighbourhood, NetworkVerdicts};
 pub use sources::{Profile, Ranks, Source};
 pub use standing::{Standing, Standings};
+pub use value::FeedValue;
 pub use verdicts::{Verdict, Verdicts};
 pub use why::Subject;
 

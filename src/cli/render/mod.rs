@@ -4,6 +4,8 @@ pub mod asn;
 pub mod evaluate;
 pub mod feeds;
 pub mod fleet;
+pub mod pdns;
+pub mod reviews;
 pub mod status;
 pub mod why;
 

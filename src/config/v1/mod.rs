@@ -2,6 +2,7 @@
 //! has every key with what it is for.
 
 mod key;
+mod pdns;
 mod prediction;
 mod publish;
 mod resolver;
@@ -54,6 +55,7 @@ pub(super) fn read(root: &Table<'_>, file: &str) -> Config {
         api: section(root, "api", api),
         publish: section(root, "publish", |table| publish::publish(root, table, &keys, file)),
         log: section(root, "log", log),
+        pdns: section(root, "pdns", pdns::pdns),
         prediction: section(root, "prediction", prediction::prediction),
         sources: source::sources(root, file),
         keys,

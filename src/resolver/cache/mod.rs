@@ -8,6 +8,7 @@
 //! fails (RFC 8767); failures are kept for seconds (RFC 9520). Time is an argument everywhere, in
 //! milliseconds from any zero that stays the same.
 
+mod tap;
 mod through;
 
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use crate::model::{Name, NameRef, Nameserver};
 use crate::ports::upstream::RCODE_NAME_ERROR;
 use crate::ports::{ExtendedError, Question, Resolution, Security, Ttl, UpstreamError};
 
+pub use tap::{Answered, Tap, Tapped, tap};
 pub use through::{Cached, CachingUpstream, Counts};
 
 /// How long, how much.
@@ -402,7 +404,7 @@ fn servers_octets(servers: &[Nameserver]) -> u64 {
 }
 
 #[cfg(test)]
-mod testing {
+pub(crate) mod testing {
     use super::*;
     use crate::model::AnswerFacts;
     use crate::ports::{Record, Sections};

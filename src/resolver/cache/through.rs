@@ -10,7 +10,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::ports::{Question, Resolution, Upstream, UpstreamError};
 
-use super::{Answer, Cache, CacheSettings, Lookup, QuestionRef};
+use super::{Answer, Cache, CacheSettings, Lookup, QuestionRef, Tap};
 
 /// What can be said without waiting.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,6 +61,7 @@ pub struct CachingUpstream {
     upstream: ArcSwap<Arc<dyn Upstream>>,
     epoch: Instant,
     counters: Counters,
+    tap: Option<Tap>,
 }
 
 impl CachingUpstream {
@@ -71,7 +72,13 @@ impl CachingUpstream {
             upstream: ArcSwap::from_pointee(upstream),
             epoch: Instant::now(),
             counters: Counters::default(),
+            tap: None,
         }
+    }
+
+    /// The same with somebody who is told what the upstream says.
+    pub fn with_tap(self, tap: Option<Tap>) -> Self {
+        Self { tap, ..self }
     }
 
     /// The cache, for flushing and for its size.
@@ -185,7 +192,13 @@ impl CachingUpstream {
     ) -> Result<Arc<Resolution>, UpstreamError> {
         let upstream = self.upstream.load_full();
         match upstream.resolve(question, client).await {
-            Ok(resolution) => Ok(self.cache.insert(question, resolution, self.now())),
+            Ok(resolution) => {
+                let kept = self.cache.insert(question, resolution, self.now());
+                if let Some(tap) = &self.tap {
+                    tap.tell(question, &kept);
+                }
+                Ok(kept)
+            }
             Err(error) => {
                 if error.concerns_the_question() {
                     self.cache.insert_failure(question, error.clone(), self.now());
