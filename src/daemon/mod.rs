@@ -25,6 +25,7 @@ pub mod reload;
 pub mod resolver;
 pub mod restore;
 pub mod reviews;
+pub mod secondaries;
 pub mod service;
 pub mod sockets;
 pub mod state;
@@ -32,6 +33,7 @@ pub mod training;
 pub mod transfers;
 pub mod watch;
 pub mod writer;
+pub mod zone_service;
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -64,12 +66,15 @@ use self::answers::{Fixed, Voice};
 use self::clock::SystemClock;
 use self::exporter::Exporter;
 use self::feeds::Feeds;
+use self::keys::KeyRing;
 use self::publisher::Publisher;
 use self::reload::Reloader;
 use self::restore::{Restored, restore};
+use self::secondaries::Secondaries;
 use self::sockets::Sockets;
 use self::state::State;
 use self::writer::{Event, Writer};
+use self::zone_service::ZoneService;
 
 /// What somebody who watches a start is told.
 pub trait Watcher: Send + Sync {
@@ -89,6 +94,7 @@ pub async fn serve(
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let started_at = clock.now();
     let metrics = Arc::new(Metrics::new(Registry::default(), env!("CARGO_PKG_VERSION")));
+    let (keys, weak) = KeyRing::read(&config)?;
     let state = State::take(&config.state_directory)?;
     watcher.doing(Some("reading the state directory"));
     let restored = restore(&config, state.directory(), state.seed, started_at)?;
@@ -101,9 +107,10 @@ pub async fn serve(
         local,
         fell_back,
         has_generation,
+        transferred,
         findings,
     } = restored;
-    for finding in findings.iter().chain(&local.findings) {
+    for finding in weak.iter().chain(&findings).chain(&local.findings) {
         tracing::warn!("{finding}");
     }
     if !fell_back && let Err(error) = local.keep(state.directory()) {
@@ -118,6 +125,17 @@ pub async fn serve(
     let (events, inbox) = mpsc::channel();
     let book = Arc::new(book);
     let fetch = Arc::new(Fetcher::new(http_client(state.directory())?));
+    let secondaries = Arc::new(Secondaries::open(secondaries::Needs {
+        config: &config,
+        state: state.directory(),
+        keys: &keys,
+        fetch: fetch.clone(),
+        clock: clock.clone(),
+        events: events.clone(),
+        metrics: metrics.clone(),
+        seed: state.seed,
+        transferred,
+    })?);
     let feeds =
         Arc::new(Feeds::new(book.clone(), fetch, clock.clone(), events.clone(), metrics.clone()));
     feeds.take_local_files(&|source| watcher.doing(Some(&format!("reading {source}")))).await;
@@ -178,10 +196,6 @@ pub async fn serve(
         .spawn(move || writer.run(&inbox, judge_at_once))
         .map_err(|error| vec![Diagnostic::error(format!("no thread: {error}"))])?;
 
-    let (keys, findings) = keys::KeyRing::read(&config)?;
-    for finding in &findings {
-        tracing::warn!("{finding}");
-    }
     let out = transfers::prepare(&config, &keys, state.directory(), state.seed, &clock, &metrics);
     let transfers = out.as_ref().map(|out| out.transfers.clone());
     let stop = CancellationToken::new();
@@ -207,9 +221,14 @@ pub async fn serve(
     }
     let sockets = Sockets::open(&config.resolver, workers)?;
     let (listening, has_encrypted) = (sockets.addresses(), sockets.has_encrypted());
+    let zone_service = ZoneService {
+        secondaries: Some(secondaries.clone()).filter(|zones| !zones.is_empty()),
+        published: transfers.as_ref().map(|transfers| transfers.service()),
+    };
     let doors = resolver::open(resolver::Needs {
         config: &config,
         sockets,
+        transfers: zone_service.service(),
         in_force,
         upstream: upstream.clone(),
         clock: clock.clone(),
@@ -220,7 +239,6 @@ pub async fn serve(
         stop: stop.clone(),
         reread,
         again: again.clone(),
-        transfers: transfers.as_ref().map(|transfers| transfers.service()),
     })?;
     let mut not_running = Vec::new();
     if config.dnssec.validate && matches!(config.upstream.mode, UpstreamMode::Forward { .. }) {
@@ -236,6 +254,7 @@ pub async fn serve(
     open_garden(&config, &readers, &clock, state.seed, &stop, &mut not_running).await?;
     feeds.look_at(readers.clone());
     feeds.run(&stop);
+    secondaries.run(&stop);
     let trainer = Arc::new(training::Trainer::new(
         config.prediction,
         state.directory(),
@@ -260,6 +279,7 @@ pub async fn serve(
     let voice = Arc::new(Voice {
         published: readers,
         book,
+        secondaries,
         policy,
         reload,
         metrics: metrics.clone(),
@@ -326,7 +346,11 @@ fn take_in(
                 counting.set_routes(table, names);
             }
             // Nothing is judged and no file watched before the writer runs.
-            Event::Local(..) | Event::Judged(..) | Event::Kept(_) | Event::Stop => continue,
+            Event::Local(..)
+            | Event::Version(..)
+            | Event::Judged(..)
+            | Event::Kept(_)
+            | Event::Stop => continue,
         }
         learnt = true;
     }

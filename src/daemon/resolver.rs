@@ -123,6 +123,8 @@ pub struct Needs<'a> {
     pub config: &'a Config,
     /// Bound sockets.
     pub sockets: Sockets,
+    /// Answers messages about zones, if any come or go.
+    pub transfers: Option<Arc<dyn TransferService>>,
     /// The policy in force.
     pub in_force: Arc<ArcSwap<InForce>>,
     /// Who is asked.
@@ -143,8 +145,6 @@ pub struct Needs<'a> {
     pub reread: Box<Reread>,
     /// Somebody wants that.
     pub again: Arc<Notify>,
-    /// Who answers transfers, where zones are published.
-    pub transfers: Option<Arc<dyn TransferService>>,
 }
 
 /// The open doors.

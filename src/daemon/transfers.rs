@@ -14,7 +14,7 @@ use crate::model::time::Clock;
 use crate::model::{Name, Timestamp};
 use crate::pipeline::Published;
 use crate::pipeline::report::{
-    CanarySays, NotifySays, PublishedSays, SecondarySays, TransferSays, VersionSays,
+    CanarySays, FleetSays, NotifySays, PublishedSays, TransferSays, VersionSays,
 };
 use crate::ports::TransferService;
 use crate::publish::edition::Cause;
@@ -206,12 +206,7 @@ impl Transfers {
     }
 }
 
-fn secondary_says(
-    secondary: &Secondary,
-    offer: &Offer,
-    known: Known,
-    now: Timestamp,
-) -> SecondarySays {
+fn secondary_says(secondary: &Secondary, offer: &Offer, known: Known, now: Timestamp) -> FleetSays {
     let edition = offer.edition(secondary.canary);
     let lag = known.serial.map(|serial| match serial == edition.serial() {
         true => 0,
@@ -221,7 +216,7 @@ fn secondary_says(
             missed.unwrap_or(edition.version()).at.age_seconds(now)
         }
     });
-    SecondarySays {
+    FleetSays {
         name: secondary.name.clone(),
         canary: secondary.canary,
         offered: edition.serial().0,

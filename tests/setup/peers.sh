@@ -8,7 +8,8 @@ packages=(
     bind9 bind9-utils bind9-dnsutils # named, named-checkzone, dig
     unbound
     nsd
-    knot knot-dnsutils  # knotd, kdig
+    knot           # knotd
+    knot-dnsutils  # kdig
     pdns-recursor
     curl           # DNS over HTTPS by hand
     systemd procps # systemd-analyze, and the kill that the unit names

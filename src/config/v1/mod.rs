@@ -1,6 +1,7 @@
 //! What may stand in a configuration file of version 1. `default.toml` beside the parent module
 //! has every key with what it is for.
 
+mod elsewhere;
 mod key;
 mod pdns;
 mod prediction;
@@ -36,8 +37,8 @@ pub(super) fn read(root: &Table<'_>, file: &str) -> Config {
     let directory = |key, otherwise: &str| {
         PathBuf::from(root.get(key).and_then(|v| path(&v)).unwrap_or(otherwise))
     };
-    let keys = key::keys(root, file);
     let licences = [("personal", LicenceMode::Personal), ("commercial", LicenceMode::Commercial)];
+    let keys = key::keys(root, file);
     Config {
         state_directory: directory("state_directory", "var"),
         policies_directory: directory("policies_directory", "policies"),
@@ -58,9 +59,9 @@ pub(super) fn read(root: &Table<'_>, file: &str) -> Config {
         pdns: section(root, "pdns", pdns::pdns),
         prediction: section(root, "prediction", prediction::prediction),
         sources: source::sources(root, file),
+        zones: zone::zones(root, file, &keys),
         keys,
         credentials_directory: None,
-        zones: zone::zones(root, file),
     }
 }
 
