@@ -5,6 +5,7 @@ mod elsewhere;
 mod key;
 mod pdns;
 mod prediction;
+mod provider;
 mod publish;
 mod resolver;
 mod source;
@@ -59,6 +60,7 @@ pub(super) fn read(root: &Table<'_>, file: &str) -> Config {
         pdns: section(root, "pdns", pdns::pdns),
         prediction: section(root, "prediction", prediction::prediction),
         sources: source::sources(root, file),
+        providers: provider::providers(root, file),
         zones: zone::zones(root, file, &keys),
         keys,
         credentials_directory: None,
