@@ -20,6 +20,7 @@ pub mod observer;
 pub mod offline;
 pub mod publisher;
 pub mod records;
+pub mod registrations;
 pub mod reload;
 pub mod resolver;
 pub mod restore;
@@ -54,6 +55,8 @@ use crate::pipeline::report::{PolicySays, Status};
 use crate::resolver::garden::Garden;
 use crate::resolver::handler::InForce;
 use crate::resolver::upstream::UpstreamResolver;
+use crate::source::rdap::whois::TcpWhois;
+use crate::source::rdap::{Registries, Whois};
 use crate::source::fetch::{Fetcher, HttpClient, HttpConfig};
 use crate::telemetry::Metrics;
 use crate::telemetry::events::EventSender;
@@ -113,11 +116,18 @@ pub async fn serve(
         tracing::warn!("{finding}");
     }
 
+    let registrations = ledger.registrations().await.unwrap_or_else(|error| {
+        tracing::error!(%error, "scores do not know when domains were registered");
+        Vec::new()
+    });
+    standings.registered = Arc::new(registrations::registered(&registrations));
+    pipeline.set_standings(standings.clone());
+
     let (events, inbox) = mpsc::channel();
     let book = Arc::new(book);
     let fetch = Arc::new(Fetcher::new(http_client(state.directory())?));
     let feeds =
-        Arc::new(Feeds::new(book.clone(), fetch, clock.clone(), events.clone(), metrics.clone()));
+        Arc::new(Feeds::new(book.clone(), fetch.clone(), clock.clone(), events.clone(), metrics.clone()));
     feeds.take_local_files(&|source| watcher.doing(Some(&format!("reading {source}")))).await;
     watcher.doing(Some("judging"));
     let learnt = take_in(&inbox, &mut pipeline, &mut standings, &mut counting);
@@ -236,6 +246,21 @@ pub async fn serve(
         clock.clone(),
         events.clone(),
     ));
+    if config.registration.enabled {
+        let whois = config.registration.whois.then(|| Arc::new(TcpWhois) as Arc<dyn Whois>);
+        let inquirer = registrations::Inquirer {
+            settings: config.registration,
+            registries: Registries::new(fetch, whois),
+            ledger: ledger.clone(),
+            published: readers.clone(),
+            clock: clock.clone(),
+            events: events.clone(),
+            seed: state.seed,
+        };
+        tokio::spawn(inquirer.run(stop.clone()));
+    } else {
+        not_running.push("ages of domains: `[registration]` is off, so no registry is asked".to_owned());
+    }
     tokio::spawn(trainer.clone().run(stop.clone()));
     tokio::spawn(records::keep_tidy(ledger.clone(), clock.clone(), stop.clone()));
 

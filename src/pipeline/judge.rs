@@ -111,6 +111,10 @@ impl Court<'_> {
     /// What passive DNS knows of a name: how new it is here, who has used it, what company it keeps.
     fn what_was_seen(&self, standing: &Standing<'_>, name: NameRef<'_>, facts: &mut Facts) {
         let Some(site) = &standing.site else { return };
+        if !site.tenant {
+            // A tenant never inherits the age of its platform (SCORING 2.11 f).
+            facts.age_days = self.standings.registered.age_days(site.holding, self.now);
+        }
         let seen = &self.standings.seen;
         facts.nod_hours = seen.first_seen_hours(site.holding, self.now);
         facts.local_history = seen.local_history(site.holding);

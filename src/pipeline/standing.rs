@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::networks::Neighbourhood;
+use super::registered::Registered;
 use crate::evidence::{Popularity, PublicSuffixes, SharedHosts, SpecialUse};
 use crate::model::{Name, NameRef};
 use crate::pdns;
@@ -25,6 +26,8 @@ pub struct Standings {
     pub neighbourhood: Arc<Neighbourhood>,
     /// What names and their neighbourhood predict, if a model was trained.
     pub predictor: Option<Arc<Predictor>>,
+    /// When domains were registered.
+    pub registered: Arc<Registered>,
     /// What was seen here.
     pub seen: Arc<pdns::View>,
 }
@@ -39,6 +42,7 @@ impl Default for Standings {
             critical: [].into(),
             neighbourhood: Arc::default(),
             predictor: None,
+            registered: Arc::default(),
             seen: Arc::default(),
         }
     }

@@ -4,6 +4,7 @@
 mod key;
 mod pdns;
 mod prediction;
+mod registration;
 mod resolver;
 mod source;
 mod upstream;
@@ -55,6 +56,7 @@ pub(super) fn read(root: &Table<'_>, file: &str) -> Config {
         publish: section(root, "publish", publish),
         log: section(root, "log", log),
         pdns: section(root, "pdns", pdns::pdns),
+        registration: section(root, "registration", registration::registration),
         prediction: section(root, "prediction", prediction::prediction),
         sources: source::sources(root, file),
         keys: key::keys(root, file),
