@@ -314,6 +314,7 @@ impl Pipeline {
         let policy = &self.policy;
         let options = match origin {
             Origin::Threat => policy.threat_options(),
+            Origin::Predicted => policy.predicted_options()?,
             Origin::Operator => policy.operator_options(),
             Origin::OperatorObserved => {
                 let options = policy.operator_options();

@@ -198,6 +198,11 @@ impl Model {
         &self.version
     }
 
+    /// From which prediction on one counts as strong (SCORING 2.9, G9), in mban.
+    pub fn prediction_strong(&self) -> i32 {
+        self.prediction.strong
+    }
+
     /// All sources in the order of ids: the first is [`SourceIndex`] 0.
     pub fn sources(&self) -> &[Source] {
         &self.sources
