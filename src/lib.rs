@@ -29,6 +29,7 @@ pub mod telemetry;
 pub mod api;
 pub mod archive;
 pub mod evaluate;
+pub mod learn;
 pub mod ledger;
 pub mod publish;
 pub mod resolver;

@@ -55,9 +55,9 @@ use crate::pipeline::report::{PolicySays, Status};
 use crate::resolver::garden::Garden;
 use crate::resolver::handler::InForce;
 use crate::resolver::upstream::UpstreamResolver;
+use crate::source::fetch::{Fetcher, HttpClient, HttpConfig};
 use crate::source::rdap::whois::TcpWhois;
 use crate::source::rdap::{Registries, Whois};
-use crate::source::fetch::{Fetcher, HttpClient, HttpConfig};
 use crate::telemetry::Metrics;
 use crate::telemetry::events::EventSender;
 
@@ -126,8 +126,13 @@ pub async fn serve(
     let (events, inbox) = mpsc::channel();
     let book = Arc::new(book);
     let fetch = Arc::new(Fetcher::new(http_client(state.directory())?));
-    let feeds =
-        Arc::new(Feeds::new(book.clone(), fetch.clone(), clock.clone(), events.clone(), metrics.clone()));
+    let feeds = Arc::new(Feeds::new(
+        book.clone(),
+        fetch.clone(),
+        clock.clone(),
+        events.clone(),
+        metrics.clone(),
+    ));
     feeds.take_local_files(&|source| watcher.doing(Some(&format!("reading {source}")))).await;
     watcher.doing(Some("judging"));
     let learnt = take_in(&inbox, &mut pipeline, &mut standings, &mut counting);
@@ -259,7 +264,8 @@ pub async fn serve(
         };
         tokio::spawn(inquirer.run(stop.clone()));
     } else {
-        not_running.push("ages of domains: `[registration]` is off, so no registry is asked".to_owned());
+        not_running
+            .push("ages of domains: `[registration]` is off, so no registry is asked".to_owned());
     }
     tokio::spawn(trainer.clone().run(stop.clone()));
     tokio::spawn(records::keep_tidy(ledger.clone(), clock.clone(), stop.clone()));

@@ -115,8 +115,8 @@ pub(super) mod testing {
     //! States from a few names.
 
     use super::*;
-    use crate::model::Name;
     use crate::evidence::{Claims, ClaimsBuilder, Popularity, PublicSuffixes, RankList};
+    use crate::model::Name;
     use crate::model::{Category, Claim, Indicator, Scope, SourceId};
     use crate::names::NameTable;
     use crate::pipeline::{Pipeline, Profile, Source};

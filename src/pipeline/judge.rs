@@ -489,9 +489,8 @@ mod tests {
             now: NOW,
         };
         let mut facts = Facts::new(Kind::Domain);
-        let mut predicted = |text: &str| {
-            court.is_predicted(Name::from_host(text).unwrap().as_ref(), &mut facts)
-        };
+        let mut predicted =
+            |text: &str| court.is_predicted(Name::from_host(text).unwrap().as_ref(), &mut facts);
         assert!(predicted("secure-login-9999.top"));
         for harmless in ["garden9999.com", "garden7.com", "top", "weebly.com", "printer.local"] {
             assert!(!predicted(harmless), "{harmless}");

@@ -132,8 +132,7 @@ impl Policy {
         let wanting = self.groups.iter().enumerate().filter(|(_, group)| group.redirect_predicted);
         let groups = wanting.fold(GroupSet::NONE, |set, (at, _)| set.union(GroupSet::of(at)));
         let mode = self.mode.min(self.threat_mode);
-        (!groups.is_empty())
-            .then(|| self.options(self.notice_kind(List::Redirect), mode, groups))
+        (!groups.is_empty()).then(|| self.options(self.notice_kind(List::Redirect), mode, groups))
     }
 
     /// The options of the zone made from sources with trust `operator`.

@@ -75,9 +75,8 @@ pub fn referral(text: &str) -> Option<String> {
 
 /// What an answer says. One without a date that is understood says nothing of when.
 pub fn read(text: &str) -> (LookupOutcome, Facts) {
-    let registered = fields(text).find_map(|(key, value)| {
-        REGISTERED.contains(&key.as_str()).then(|| date(value)).flatten()
-    });
+    let registered = fields(text)
+        .find_map(|(key, value)| REGISTERED.contains(&key.as_str()).then(|| date(value)).flatten());
     let registrar = fields(text).find(|(key, _)| key == "registrar" || key == "registrar iana id");
     let mut name_servers: Vec<Name> = fields(text)
         .filter(|(key, _)| ["name server", "nserver", "nameserver"].contains(&key.as_str()))
@@ -200,7 +199,10 @@ mod tests {
 
     #[test]
     fn a_referral_leads_to_a_host_and_nowhere_else() {
-        assert_eq!(referral("refer: x\nwhois:        whois.NIC.example\n").as_deref(), Some("whois.nic.example"));
+        assert_eq!(
+            referral("refer: x\nwhois:        whois.NIC.example\n").as_deref(),
+            Some("whois.nic.example")
+        );
         assert_eq!(referral("whois: not a host\n"), None);
         assert_eq!(referral("% nothing\n"), None);
     }
