@@ -26,10 +26,11 @@ pub mod pipeline;
 pub mod ports;
 pub mod telemetry;
 
+pub mod learn;
+
 pub mod api;
 pub mod archive;
 pub mod evaluate;
-pub mod learn;
 pub mod ledger;
 pub mod publish;
 pub mod resolver;

@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use http_body_util::{BodyExt, Empty, Limited};
+use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Bytes;
 use hyper::{Method, Request};
 use hyper_util::rt::TokioIo;
@@ -65,22 +65,36 @@ impl Client {
 
     /// Reads a value.
     pub async fn get<T: DeserializeOwned>(&self, path_and_query: &str) -> Result<T, ClientError> {
-        self.json(Method::GET, path_and_query).await
+        self.json(Method::GET, path_and_query, String::new()).await
     }
 
     /// Gives a command.
     pub async fn post<T: DeserializeOwned>(&self, path_and_query: &str) -> Result<T, ClientError> {
-        self.json(Method::POST, path_and_query).await
+        self.json(Method::POST, path_and_query, String::new()).await
     }
 
-    async fn json<T: DeserializeOwned>(&self, method: Method, at: &str) -> Result<T, ClientError> {
-        let exchange = self.exchange(method, at);
+    /// Gives a command with a text.
+    pub async fn send<T: DeserializeOwned>(
+        &self,
+        at: &str,
+        text: String,
+    ) -> Result<T, ClientError> {
+        self.json(Method::POST, at, text).await
+    }
+
+    async fn json<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        at: &str,
+        text: String,
+    ) -> Result<T, ClientError> {
+        let exchange = self.exchange(method, at, text);
         let body =
             tokio::time::timeout(PATIENCE, exchange).await.map_err(|_| ClientError::Silent)??;
         serde_json::from_slice(&body).map_err(|e| ClientError::Exchange(e.to_string()))
     }
 
-    async fn exchange(&self, method: Method, at: &str) -> Result<Bytes, ClientError> {
+    async fn exchange(&self, method: Method, at: &str, text: String) -> Result<Bytes, ClientError> {
         let stream = UnixStream::connect(&self.path).await.map_err(|e| self.unreachable(e))?;
         let broke = |e: &dyn std::fmt::Display| ClientError::Exchange(e.to_string());
         let handshake = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
@@ -90,7 +104,7 @@ impl Client {
             .method(method)
             .uri(at)
             .header(hyper::header::HOST, "sekisho")
-            .body(Empty::<Bytes>::new())
+            .body(Full::new(Bytes::from(text)))
             .map_err(|e| broke(&e))?;
         let answer = sender.send_request(request).await.map_err(|e| broke(&e))?;
         let status = answer.status();

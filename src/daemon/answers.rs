@@ -8,7 +8,9 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::book::Book;
 use super::training::Trainer;
-use super::{observer, reviews};
+use super::writer::{Event, Events};
+use super::{learning, observer, reviews};
+use crate::api::learning::{AppliedSays, LearnSays};
 use crate::api::reviews::{DrawQuestion, DrawSays, Noted, SourceReviews, Word};
 use crate::api::{Answers, AsnQuestion, AsnRankQuestion, Reloaded, WhyQuestion};
 use crate::bgp::Family;
@@ -45,6 +47,10 @@ pub struct Voice {
     pub clock: Arc<dyn Clock>,
     /// What was seen here; none where nobody watches.
     pub pdns: Option<observer::Shared>,
+    /// The writer.
+    pub events: Events,
+    /// The state directory.
+    pub state: std::path::PathBuf,
     /// Trains the model of names.
     pub trainer: Arc<Trainer>,
     /// What people ask about later.
@@ -133,6 +139,28 @@ impl Answers for Voice {
     async fn report(&self, word: Word) -> Result<Noted, Diagnostic> {
         let state = self.published.borrow().clone();
         reviews::report(&*self.ledger, &state, word, self.clock.now()).await
+    }
+
+    async fn learn(&self) -> Result<LearnSays, Diagnostic> {
+        let state = self.published.borrow().clone();
+        learning::learn(&*self.ledger, &state, &self.state, self.clock.now()).await
+    }
+
+    async fn apply(&self, changes: String) -> Result<AppliedSays, Diagnostic> {
+        let (state, directory) = (self.published.borrow().clone(), self.state.clone());
+        let now = self.clock.now();
+        let applying = move || learning::apply(&state, &directory, &changes, now);
+        let applied = tokio::task::spawn_blocking(applying).await;
+        let (says, model) = applied.map_err(|_| Diagnostic::error("it broke off"))??;
+        // A writer that is gone is being stopped; the next start reads the file.
+        let _ = self.events.send(Event::Model(Box::new(model)));
+        Ok(says)
+    }
+
+    fn apply_shipped(&self) -> Result<(), Diagnostic> {
+        let model = learning::reset(&self.state)?;
+        let _ = self.events.send(Event::Model(Box::new(model)));
+        Ok(())
     }
 
     fn train(&self) -> Result<(), Diagnostic> {

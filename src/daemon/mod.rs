@@ -13,6 +13,7 @@ pub mod exporter;
 pub mod feeds;
 pub mod keeper;
 pub mod keys;
+pub mod learning;
 pub mod local;
 pub mod neighbourhood;
 pub mod notices;
@@ -285,6 +286,8 @@ pub async fn serve(
         clock: clock.clone(),
         ledger: ledger.clone(),
         trainer,
+        events: events.clone(),
+        state: state.directory().to_owned(),
         pdns,
         caching: doors.caching.clone(),
         upstream,
@@ -344,7 +347,11 @@ fn take_in(
                 counting.set_routes(table, names);
             }
             // Nothing is judged and no file watched before the writer runs.
-            Event::Local(..) | Event::Judged(..) | Event::Kept(_) | Event::Stop => continue,
+            Event::Model(_)
+            | Event::Local(..)
+            | Event::Judged(..)
+            | Event::Kept(_)
+            | Event::Stop => continue,
         }
         learnt = true;
     }

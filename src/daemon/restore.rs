@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::book::Book;
 use super::local::{self, Local};
 use super::neighbourhood::Counting;
-use super::training;
+use super::{learning, training};
 use crate::archive::{Archive, Generation, Generations};
 use crate::config::{self, Config};
 use crate::diagnostic::Diagnostic;
@@ -59,8 +59,9 @@ pub fn restore(
 
     let local = local::read(config, hash_seed, now);
     let (policy, fell_back) = policy(&local, state, now)?;
-    let mut pipeline =
-        Pipeline::new(Model::shipped(), policy, config.publish.origin.clone(), hash_seed);
+    let (model, found) = learning::model(state);
+    findings.extend(found);
+    let mut pipeline = Pipeline::new(model, policy, config.publish.origin.clone(), hash_seed);
     pipeline.set_file_zones(local.zones.clone());
 
     let suffixes = Arc::new(book.suffixes());
@@ -82,6 +83,7 @@ pub fn restore(
         Standings { suffixes, popularity, neighbourhood, predictor, ..Standings::default() };
     pipeline.set_standings(standings.clone());
     pipeline.set_sources(sources(config, &book, &mut findings));
+    pipeline.set_model(Model::clone(&pipeline.model().clone()));
 
     let has_generation = match Generations::of(state).load() {
         Ok(Some(Generation { zones, local, verdicts, tally })) => {

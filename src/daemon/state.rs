@@ -8,6 +8,7 @@
 //! STATE/pdns.sqlite     what was resolved ([`super::observer`])
 //! STATE/ledger.sqlite   records ([`super::records`])
 //! STATE/prediction*.json  the model of names, and how it was trained ([`super::training`])
+//! STATE/model.*     the model of scores, where reviewed changes were applied ([`super::learning`])
 //! STATE/networks/   ranks of networks ([`super::neighbourhood`])
 //! STATE/rpz/        exported zones, where the configuration names no other place
 //! STATE/spool/      downloads under way

@@ -22,6 +22,7 @@ use crate::model::time::Clock;
 use crate::model::{SourceId, Timestamp};
 use crate::pipeline::{Judgement, Order, Origin, Pipeline, Published, Standings, Verdicts};
 use crate::policy::Policy;
+use crate::scoring::Model;
 use crate::telemetry::Metrics;
 use crate::zone::{PolicyZone, Serial, Zone};
 
@@ -48,6 +49,8 @@ pub enum Event {
     },
     /// Popularity or public suffixes changed.
     Standings(Box<dyn FnOnce(&mut Standings) + Send>),
+    /// Scores go by another model.
+    Model(Box<Model>),
     /// Announced prefixes or names of AS changed.
     Routes(Box<(RouteTable, AsNames)>),
     /// The operator's files changed. The sender is told once they are in force.
@@ -168,6 +171,10 @@ impl Writer {
                 change(&mut self.standings);
                 self.pipeline.set_standings(self.standings.clone());
                 Due::Quietly
+            }
+            Event::Model(model) => {
+                self.pipeline.set_model(*model);
+                Due::Now
             }
             Event::Routes(routes) => {
                 let (table, names) = *routes;

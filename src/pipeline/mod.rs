@@ -13,6 +13,7 @@ mod generate;
 mod judge;
 mod networks;
 mod registered;
+mod rehearsal;
 pub mod report;
 mod sources;
 mod standing;
@@ -28,6 +29,7 @@ pub use case::{Case, Judgement};
 pub use generate::{Generated, Held, Origin};
 pub use networks::{Hosted, Hosting, Neighbourhood, NetworkVerdicts};
 pub use registered::{Registered, RegisteredDomain};
+pub use rehearsal::Rehearsal;
 pub use sources::{Profile, Ranks, Source};
 pub use standing::{Standing, Standings};
 pub use value::FeedValue;
@@ -163,6 +165,16 @@ impl Pipeline {
     /// The model in force.
     pub fn model(&self) -> &Arc<Model> {
         &self.model
+    }
+
+    /// Takes over a model. A list that it knows by name and the one that ships does not has a place
+    /// of its own in it from now on.
+    pub fn set_model(&mut self, model: Model) {
+        let model = with_thresholds(model, &self.policy.thresholds);
+        let (sources, shipped) = (std::mem::take(&mut self.sources), Model::shipped());
+        self.sources =
+            sources.into_iter().map(|s| sources::own_place(s, &model, &shipped)).collect();
+        self.model = Arc::new(model);
     }
 
     /// Takes over the list of sources, and with it all claims.

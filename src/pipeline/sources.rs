@@ -61,6 +61,16 @@ pub struct Source {
     pub claims: Claims,
 }
 
+/// A source with the place that a model has for it, where that is one that was learnt: the model
+/// that ships does not know the name.
+pub(super) fn own_place(mut source: Source, model: &Model, shipped: &Model) -> Source {
+    let id = source.profile.id.as_str().to_owned();
+    if model.source_index(&id).is_some() && shipped.source_index(&id).is_none() {
+        source.profile.weighs_as = id.into();
+    }
+    source
+}
+
 /// The scored sources with their numbers in the model, in the order of a merge over their names.
 pub(super) struct Scored<'s> {
     pub sources: Vec<&'s Source>,

@@ -3,6 +3,7 @@
 pub mod asn;
 pub mod evaluate;
 pub mod feeds;
+pub mod learning;
 pub mod pdns;
 pub mod reviews;
 pub mod status;
