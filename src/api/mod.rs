@@ -91,7 +91,7 @@ pub trait Answers: Send + Sync + 'static {
     /// Puts reviewed changes in force.
     async fn apply(&self, changes: String) -> Result<AppliedSays, Diagnostic>;
     /// Goes back to the model that ships.
-    fn apply_shipped(&self) -> Result<(), Diagnostic>;
+    async fn apply_shipped(&self) -> Result<(), Diagnostic>;
     /// Has the model of names trained anew; `status` tells when that is done.
     fn train(&self) -> Result<(), Diagnostic>;
     /// Every source and its state.

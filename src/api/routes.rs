@@ -100,7 +100,7 @@ async fn apply(State(answers): Daemon, changes: String) -> Response {
 }
 
 async fn apply_shipped(State(answers): Daemon) -> Response {
-    answered(answers.apply_shipped().map(|()| serde_json::json!({ "shipped": true })))
+    answered(answers.apply_shipped().await.map(|()| serde_json::json!({ "shipped": true })))
 }
 
 async fn feed_values(State(answers): Daemon) -> Response {

@@ -27,6 +27,7 @@ use crate::ports::Ledger;
 use crate::publish::file;
 use crate::resolver::cache::CachingUpstream;
 use crate::resolver::upstream::UpstreamResolver;
+use crate::scoring::Model;
 use crate::snapshot::Transport;
 use crate::telemetry::Metrics;
 use crate::zone::Mode;
@@ -152,14 +153,12 @@ impl Answers for Voice {
         let applying = move || learning::apply(&state, &directory, &changes, now);
         let applied = tokio::task::spawn_blocking(applying).await;
         let (says, model) = applied.map_err(|_| Diagnostic::error("it broke off"))??;
-        // A writer that is gone is being stopped; the next start reads the file.
-        let _ = self.events.send(Event::Model(Box::new(model)));
+        self.put_in_force(model).await;
         Ok(says)
     }
 
-    fn apply_shipped(&self) -> Result<(), Diagnostic> {
-        let model = learning::reset(&self.state)?;
-        let _ = self.events.send(Event::Model(Box::new(model)));
+    async fn apply_shipped(&self) -> Result<(), Diagnostic> {
+        self.put_in_force(learning::reset(&self.state)?).await;
         Ok(())
     }
 
@@ -288,6 +287,17 @@ pub fn why(state: &Published, question: &WhyQuestion, now: Timestamp) -> Result<
         transport: Transport::Udp,
     };
     Ok(state.why(&subject, None, now))
+}
+
+impl Voice {
+    /// Hands the writer a model and waits until scores go by it. A writer that is gone is being
+    /// stopped; the next start reads the file.
+    async fn put_in_force(&self, model: Model) {
+        let (say, told) = oneshot::channel();
+        if self.events.send(Event::Model(Box::new(model), say)).is_ok() {
+            let _ = told.await;
+        }
+    }
 }
 
 /// The same with how prediction stands.

@@ -347,7 +347,7 @@ fn take_in(
                 counting.set_routes(table, names);
             }
             // Nothing is judged and no file watched before the writer runs.
-            Event::Model(_)
+            Event::Model(..)
             | Event::Local(..)
             | Event::Judged(..)
             | Event::Kept(_)

@@ -155,6 +155,7 @@ fn profile(source: &config::Source) -> Profile {
         trust: source.settings.trust.clone(),
         mode: source.mode,
         weighs_as: weighs_as.into(),
+        weighed_as: None,
         reference: source.reference,
         ranks: source.ranks,
     }

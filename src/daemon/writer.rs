@@ -49,8 +49,8 @@ pub enum Event {
     },
     /// Popularity or public suffixes changed.
     Standings(Box<dyn FnOnce(&mut Standings) + Send>),
-    /// Scores go by another model.
-    Model(Box<Model>),
+    /// Scores go by another model. The sender is told once it is in force.
+    Model(Box<Model>, tokio::sync::oneshot::Sender<()>),
     /// Announced prefixes or names of AS changed.
     Routes(Box<(RouteTable, AsNames)>),
     /// The operator's files changed. The sender is told once they are in force.
@@ -172,8 +172,11 @@ impl Writer {
                 self.pipeline.set_standings(self.standings.clone());
                 Due::Quietly
             }
-            Event::Model(model) => {
+            Event::Model(model, told) => {
                 self.pipeline.set_model(*model);
+                self.put_in_force("model");
+                // Nobody may be waiting any more; the model is in force all the same.
+                let _ = told.send(());
                 Due::Now
             }
             Event::Routes(routes) => {
@@ -184,23 +187,27 @@ impl Writer {
             Event::Local(policy, zones, told) => {
                 self.pipeline.set_policy(policy);
                 self.pipeline.set_file_zones(zones);
-                let now = self.clock.now();
-                match self.pipeline.assemble(now) {
-                    Ok(state) => {
-                        let snapshot = state.snapshot.id();
-                        self.publisher.publish(state);
-                        tracing::info!(snapshot, "policy is in force");
-                        if let Err(error) = self.keep_local() {
-                            tracing::error!(%error, "a restart would publish these zones again");
-                        }
-                    }
-                    Err(error) => tracing::error!(%error, "the policy cannot be put in force"),
-                }
+                self.put_in_force("policy");
                 // Nobody may be waiting any more; the policy is in force all the same.
                 told.map(|told| told.send(()));
                 Due::Now
             }
             Event::Judged(..) | Event::Kept(_) | Event::Stop => Due::No,
+        }
+    }
+
+    /// Publishes what changed without a new judgement, which comes right after.
+    fn put_in_force(&mut self, what: &str) {
+        match self.pipeline.assemble(self.clock.now()) {
+            Ok(state) => {
+                let snapshot = state.snapshot.id();
+                self.publisher.publish(state);
+                tracing::info!(snapshot, "{what} is in force");
+                if let Err(error) = self.keep_local() {
+                    tracing::error!(%error, "a restart would publish these zones again");
+                }
+            }
+            Err(error) => tracing::error!(%error, "the {what} cannot be put in force"),
         }
     }
 

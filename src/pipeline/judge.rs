@@ -463,7 +463,7 @@ mod tests {
             ranks: NameTable::built(ranks),
         };
         let suffixes = PublicSuffixes::default();
-        let popularity = Popularity::join(&[list.clone()], NOW.0 / DAY, &suffixes, 7);
+        let popularity = Popularity::join(std::slice::from_ref(&list), NOW.0 / DAY, &suffixes, 7);
         let training = predict::train(&predict::Material {
             feeds: vec![&claims.finish(None)],
             popular: &[list],
