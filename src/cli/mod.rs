@@ -8,6 +8,7 @@ mod check;
 mod evaluate;
 mod export;
 mod investigate;
+mod learning;
 mod logging;
 mod model;
 mod pdns;
@@ -74,6 +75,7 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
         Command::Export(export) => export::run(arguments, export),
         Command::Audit(audit) => reviews::audit(arguments, audit),
         Command::Report(report) => reviews::report(arguments, report),
+        Command::Learn(learn) => learning::learn(arguments, learn),
         Command::Pdns(pdns) => pdns::run(arguments, pdns),
         Command::Reload => questions::reload(arguments),
         Command::Flush(flush) => questions::flush(arguments, flush),

@@ -5,6 +5,7 @@ pub mod budget;
 pub mod evaluate;
 pub mod feeds;
 pub mod investigate;
+pub mod learning;
 pub mod pdns;
 pub mod reviews;
 pub mod status;

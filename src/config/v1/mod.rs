@@ -6,6 +6,7 @@ mod key;
 mod pdns;
 mod prediction;
 mod provider;
+mod registration;
 mod resolver;
 mod source;
 mod upstream;
@@ -58,6 +59,7 @@ pub(super) fn read(root: &Table<'_>, file: &str) -> Config {
         publish: section(root, "publish", publish),
         log: section(root, "log", log),
         pdns: section(root, "pdns", pdns::pdns),
+        registration: section(root, "registration", registration::registration),
         prediction: section(root, "prediction", prediction::prediction),
         sources: source::sources(root, file),
         providers: provider::providers(root, file),
