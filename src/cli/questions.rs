@@ -57,13 +57,7 @@ pub fn status(arguments: &Arguments) -> Result<(), Failure> {
     show(arguments, &answer, render::status::status)
 }
 
-/// The policy zones.
-pub fn zones(arguments: &Arguments) -> Result<(), Failure> {
-    let status = ask_status(arguments)?;
-    show(arguments, &status.zones, |zones| render::status::zones(zones, status.at))
-}
-
-fn ask_status(arguments: &Arguments) -> Result<report::Status, Failure> {
+pub(super) fn ask_status(arguments: &Arguments) -> Result<report::Status, Failure> {
     let now = SystemClock.now();
     ask(arguments, "/v1/status", |offline| Ok(offline.status(now)))
 }
@@ -225,6 +219,16 @@ pub(super) fn ask<T: DeserializeOwned>(
 pub(super) fn get<T: DeserializeOwned>(arguments: &Arguments, path: &str) -> Result<T, Failure> {
     let config = configuration(arguments)?;
     runtime()?.block_on(client(&config).get(path)).map_err(refused)
+}
+
+/// Sends the daemon a text.
+pub(super) fn send<T: DeserializeOwned>(
+    arguments: &Arguments,
+    path: &str,
+    text: String,
+) -> Result<T, Failure> {
+    let config = configuration(arguments)?;
+    runtime()?.block_on(client(&config).send(path, text)).map_err(refused)
 }
 
 /// Tells the daemon to do something.

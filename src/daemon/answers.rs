@@ -10,12 +10,16 @@ use super::asker::Asker;
 use super::book::Book;
 use super::desk::Desk;
 use super::investigation::Investigator;
+use super::releases::Order;
 use super::secondaries::Secondaries;
 use super::training::Trainer;
-use super::{observer, reviews};
+use super::transfers::Transfers;
+use super::writer::{Event, Events};
+use super::{learning, observer, reviews};
+use crate::api::learning::{AppliedSays, LearnSays};
 use crate::api::reviews::{DrawQuestion, DrawSays, Noted, SourceReviews, Word};
 use crate::api::{
-    Answers, AsnQuestion, AsnRankQuestion, InvestigateQuestion, Reloaded, WhyQuestion,
+    Answers, AsnQuestion, AsnRankQuestion, InvestigateQuestion, Reloaded, WhyQuestion, ZoneOrder,
 };
 use crate::bgp::Family;
 use crate::diagnostic::Diagnostic;
@@ -25,7 +29,7 @@ use crate::model::{AnswerFacts, Indicator, Name, NameRef, Timestamp};
 use crate::pdns;
 use crate::pipeline::report::{
     AsnRanking, AsnSays, FeedSays, PolicySays, PopularitySays, PredictionSays, SecondarySays,
-    SnapshotSays, Status, Why, ZoneSays,
+    SnapshotSays, Status, VersionSays, Why, ZoneSays,
 };
 use crate::pipeline::{FeedValue, Published, Subject};
 use crate::ports::budget::BudgetSays;
@@ -33,9 +37,10 @@ use crate::ports::{Ledger, Question};
 use crate::publish::file;
 use crate::resolver::cache::CachingUpstream;
 use crate::resolver::upstream::UpstreamResolver;
+use crate::scoring::Model;
 use crate::snapshot::Transport;
 use crate::telemetry::Metrics;
-use crate::zone::Mode;
+use crate::zone::{Mode, Serial};
 
 /// Lines that wait to be read by whoever asked.
 const PROGRESS_MAX: usize = 64;
@@ -58,10 +63,16 @@ pub struct Voice {
     pub clock: Arc<dyn Clock>,
     /// What was seen here; none where nobody watches.
     pub pdns: Option<observer::Shared>,
+    /// The writer.
+    pub events: Events,
+    /// The state directory.
+    pub state: std::path::PathBuf,
     /// Trains the model of names.
     pub trainer: Arc<Trainer>,
     /// What people ask about later.
     pub ledger: Arc<dyn Ledger>,
+    /// Zones that leave by transfer, if any do.
+    pub transfers: Option<Arc<Transfers>>,
     /// What does not change while the daemon runs.
     pub fixed: Fixed,
     /// Who asks in the background.
@@ -104,6 +115,9 @@ impl Answers for Voice {
         self.metrics.cache_entries.set(count(cache.entry_count() as u64));
         self.metrics.cache_size_bytes.set(count(cache.size_bytes()));
         self.metrics.queries_in_flight.set(count(self.upstream.in_flight() as u64));
+        if let Some(transfers) = &self.transfers {
+            transfers.measure(self.clock.now());
+        }
         self.metrics.encode()
     }
 
@@ -111,9 +125,34 @@ impl Answers for Voice {
         let state = self.published.borrow().clone();
         let policy = self.policy.borrow().clone();
         let now = self.clock.now();
-        let says = status(&state, &self.book, policy, &self.fixed, now);
-        let says = with_secondaries(says, self.secondaries.says(now));
-        with_prediction(says, self.trainer.says())
+        let status = status(&state, &self.book, policy, &self.fixed, now);
+        let status = with_secondaries(status, self.secondaries.says(now));
+        let mut status = with_prediction(status, self.trainer.says());
+        if let Some(transfers) = &self.transfers {
+            for zone in &mut status.zones {
+                let name = Name::from_presentation(&zone.name).ok();
+                zone.published = name.and_then(|name| transfers.says(&name, now));
+            }
+        }
+        status
+    }
+
+    fn zone_history(&self, zone: &str) -> Result<Vec<VersionSays>, Diagnostic> {
+        let (transfers, name) = self.published_zone(zone)?;
+        transfers.history(&name).ok_or_else(|| {
+            Diagnostic::error(format!("the zone `{name}` is not published"))
+                .hint("`sekisho zones` lists those that are")
+        })
+    }
+
+    async fn order_zone(&self, zone: &str, order: ZoneOrder) -> Result<String, Diagnostic> {
+        let (transfers, name) = self.published_zone(zone)?;
+        let order = match order {
+            ZoneOrder::Promote => Order::Promote,
+            ZoneOrder::RollBack { serial } => Order::RollBack(Serial(serial)),
+            ZoneOrder::Resume => Order::Resume,
+        };
+        transfers.order(name, order).await
     }
 
     fn pdns(
@@ -154,6 +193,26 @@ impl Answers for Voice {
     async fn report(&self, word: Word) -> Result<Noted, Diagnostic> {
         let state = self.published.borrow().clone();
         reviews::report(&*self.ledger, &state, word, self.clock.now()).await
+    }
+
+    async fn learn(&self) -> Result<LearnSays, Diagnostic> {
+        let state = self.published.borrow().clone();
+        learning::learn(&*self.ledger, &state, &self.state, self.clock.now()).await
+    }
+
+    async fn apply(&self, changes: String) -> Result<AppliedSays, Diagnostic> {
+        let (state, directory) = (self.published.borrow().clone(), self.state.clone());
+        let now = self.clock.now();
+        let applying = move || learning::apply(&state, &directory, &changes, now);
+        let applied = tokio::task::spawn_blocking(applying).await;
+        let (says, model) = applied.map_err(|_| Diagnostic::error("it broke off"))??;
+        self.put_in_force(model).await;
+        Ok(says)
+    }
+
+    async fn apply_shipped(&self) -> Result<(), Diagnostic> {
+        self.put_in_force(learning::reset(&self.state)?).await;
+        Ok(())
     }
 
     fn train(&self) -> Result<(), Diagnostic> {
@@ -288,6 +347,20 @@ impl Answers for Voice {
     }
 }
 
+impl Voice {
+    fn published_zone(&self, zone: &str) -> Result<(&Arc<Transfers>, Name), Diagnostic> {
+        let name = Name::from_host(zone.trim().trim_end_matches('.')).map_err(|error| {
+            Diagnostic::error(format!("`{zone}` is not a name: {error}"))
+                .hint("`sekisho zones` lists the zones")
+        })?;
+        let transfers = self.transfers.as_ref().ok_or_else(|| {
+            Diagnostic::error("no zone leaves by transfer")
+                .hint("add a `[[secondary]]` to the configuration")
+        })?;
+        Ok((transfers, name))
+    }
+}
+
 /// Days for which a query counts for what a source is worth.
 const ASKED_SECONDS: u32 = 30 * 86_400;
 
@@ -375,6 +448,17 @@ fn about(question: &WhyQuestion) -> Result<About, Diagnostic> {
     Ok(About::Name(subject))
 }
 
+impl Voice {
+    /// Hands the writer a model and waits until scores go by it. A writer that is gone is being
+    /// stopped; the next start reads the file.
+    async fn put_in_force(&self, model: Model) {
+        let (say, told) = oneshot::channel();
+        if self.events.send(Event::Model(Box::new(model), say)).is_ok() {
+            let _ = told.await;
+        }
+    }
+}
+
 /// The same with how prediction stands.
 pub fn with_prediction(status: Status, prediction: PredictionSays) -> Status {
     let mut status = status;
@@ -450,6 +534,7 @@ fn zone_says(state: &Published, zone: &crate::zone::PolicyZone, fixed: &Fixed) -
         groups: state.policy.group_names(zone.options.groups).map(str::to_owned).collect(),
         exported: exported
             .map(|directory| file::path(directory, zone.zone.origin()).display().to_string()),
+        published: None,
         secondary: None,
     }
 }
@@ -470,6 +555,7 @@ pub fn with_secondaries(status: Status, secondaries: Vec<(Name, SecondarySays)>)
                 mode: "off".to_owned(),
                 groups: Vec::new(),
                 exported: None,
+                published: None,
                 secondary: Some(says),
             }),
         }

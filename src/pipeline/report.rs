@@ -1,7 +1,11 @@
 //! What the program says of itself and of one indicator, as values: the command line prints them,
 //! `--json` and the socket give them as they are.
 
+mod published;
+
 use serde::{Deserialize, Serialize};
+
+pub use published::{CanarySays, FleetSays, NotifySays, PublishedSays, TransferSays, VersionSays};
 
 use crate::diagnostic::Diagnostic;
 
@@ -455,6 +459,9 @@ pub struct ZoneSays {
     pub groups: Vec<String>,
     /// The file it is exported to, if it is.
     pub exported: Option<String>,
+    /// How it leaves by transfer, if it does.
+    #[serde(default)]
+    pub published: Option<PublishedSays>,
     /// How it comes, where another publisher makes it. A zone of which nothing came yet has serial
     /// 0 and no rules, and is not in force.
     #[serde(default, skip_serializing_if = "Option::is_none")]

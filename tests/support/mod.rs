@@ -9,6 +9,7 @@
 pub mod dice;
 pub mod encrypted;
 pub mod instance;
+pub mod scenario;
 pub mod standin;
 pub mod tree;
 pub mod world;

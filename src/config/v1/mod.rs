@@ -6,6 +6,8 @@ mod key;
 mod pdns;
 mod prediction;
 mod provider;
+mod publish;
+mod registration;
 mod resolver;
 mod source;
 mod upstream;
@@ -15,11 +17,10 @@ mod zone;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use super::{Api, Config, Dnssec, Log, Page, Publish};
+use super::{Api, Config, Dnssec, Log, Page};
 use crate::diagnostic::Diagnostic;
 use crate::document::{Table, Value};
-use crate::model::{Name, Network};
-use crate::policy::compile;
+use crate::model::Network;
 use crate::source::settings::LicenceMode;
 use crate::telemetry::log::FILTER_DEFAULT;
 
@@ -56,9 +57,10 @@ pub(super) fn read(root: &Table<'_>, file: &str) -> Config {
             listen: table.map_or_else(Vec::new, |table| listen(table, "listen")),
         }),
         api: section(root, "api", api),
-        publish: section(root, "publish", publish),
+        publish: section(root, "publish", |table| publish::publish(root, table, &keys, file)),
         log: section(root, "log", log),
         pdns: section(root, "pdns", pdns::pdns),
+        registration: section(root, "registration", registration::registration),
         prediction: section(root, "prediction", prediction::prediction),
         sources: source::sources(root, file),
         providers: provider::providers(root, file),
@@ -97,16 +99,6 @@ fn api(table: Option<&Table<'_>>) -> Api {
     Api {
         socket: PathBuf::from(get("socket").and_then(|v| path(&v)).unwrap_or("var/sekisho.sock")),
         http,
-    }
-}
-
-fn publish(table: Option<&Table<'_>>) -> Publish {
-    let get = |key| table.and_then(|table| table.get(key));
-    Publish {
-        directory: get("directory").and_then(|v| path(&v)).map(PathBuf::from),
-        origin: get("origin").and_then(|v| v.parse(words::zone_name)).unwrap_or_else(|| {
-            Name::from_presentation(compile::ZONE_SUFFIX).expect("a constant name is sound")
-        }),
     }
 }
 
