@@ -89,8 +89,44 @@ class SekishoAgain(Sekisho):
         self.stop()
 
 
-for kind in (Sekisho, SekishoAgain):
+class SekishoSecondary(Sekisho):
+    """Takes the zone by transfer where the harness has a primary, and word of changes."""
+
+    name = "sekisho"
+    can_transfer = True
+
+    def settings(self):
+        conf = super().settings()
+        if self.c.primary:
+            conf += f"""[[zone]]
+name = "{servers.APEX}"
+primaries = ["{self.c.primary[0]}:{self.c.primary[1]}"]
+standing = "first"
+options = "ours"
+"""
+        return conf
+
+
+class SekishoPrimary(Sekisho):
+    """Gives the zone to whoever asks from here."""
+
+    name = "sekisho-primary"
+    rpz = False
+
+    def settings(self):
+        return super().settings() + """[[secondary]]
+name = "reader"
+from = ["127.0.0.0/8"]
+"""
+
+    def publish(self, name):
+        self.add_rule(name, int(harness.time.time()))
+        self.reload()
+
+
+for kind in (SekishoSecondary, SekishoAgain):
     servers.SERVERS[kind.name] = kind
+servers.PRIMARIES[SekishoPrimary.name] = SekishoPrimary
 
 if __name__ == "__main__":
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
