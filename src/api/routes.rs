@@ -10,21 +10,28 @@ use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 
 use super::reviews::{DrawQuestion, Word};
-use super::{Answers, AsnQuestion, AsnRankQuestion, InvestigateQuestion, WhyQuestion};
+use super::{Answers, AsnQuestion, AsnRankQuestion, InvestigateQuestion, WhyQuestion, ZoneOrder};
 use crate::diagnostic::Diagnostic;
 use crate::pdns::question::Question;
 
 /// Octets of a request that carries a command.
 const BODY_OCTETS_MAX: usize = 64 * 1024;
+/// Octets of a file of changes to the model: one for a thousand lists is smaller.
+const CHANGES_OCTETS_MAX: usize = 4 << 20;
 /// OpenMetrics 1.0.
 const METRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// All routes, for the unix socket.
 pub fn local(answers: Arc<dyn Answers>) -> Router {
+    let changes = axum::extract::DefaultBodyLimit::max(CHANGES_OCTETS_MAX);
     Router::new()
         .route("/health", get(health))
         .route("/metrics", get(metrics))
         .route("/v1/status", get(status))
+        .route("/v1/zones/history", get(zone_history))
+        .route("/v1/zones/promote", post(promote))
+        .route("/v1/zones/rollback", post(roll_back))
+        .route("/v1/zones/resume", post(resume))
         .route("/v1/feeds", get(feeds))
         .route("/v1/why", get(why))
         .route("/v1/asn/rank", get(asn_ranking))
@@ -36,6 +43,9 @@ pub fn local(answers: Arc<dyn Answers>) -> Router {
         .route("/v1/audit/next", post(draw))
         .route("/v1/report", post(report))
         .route("/v1/pdns", get(pdns))
+        .route("/v1/learn", get(learn))
+        .route("/v1/model/apply", post(apply).layer(changes))
+        .route("/v1/model/shipped", post(apply_shipped))
         .route("/v1/model/train", post(train))
         .route("/v1/reload", post(reload))
         .route("/v1/refresh", post(refresh))
@@ -87,6 +97,18 @@ fn answered<T: Serialize>(answer: Result<T, Diagnostic>) -> Response {
     }
 }
 
+async fn learn(State(answers): Daemon) -> Response {
+    answered(answers.learn().await)
+}
+
+async fn apply(State(answers): Daemon, changes: String) -> Response {
+    answered(answers.apply(changes).await)
+}
+
+async fn apply_shipped(State(answers): Daemon) -> Response {
+    answered(answers.apply_shipped().await.map(|()| serde_json::json!({ "shipped": true })))
+}
+
 async fn feed_values(State(answers): Daemon) -> Response {
     answered(answers.feed_values().await)
 }
@@ -116,6 +138,44 @@ async fn train(State(answers): Daemon) -> Response {
         Ok(()) => Json(serde_json::json!({ "training": true })).into_response(),
         Err(finding) => refusal(finding),
     }
+}
+
+#[derive(Deserialize)]
+struct ZoneQuestion {
+    zone: String,
+}
+
+#[derive(Deserialize)]
+struct RollBack {
+    zone: String,
+    serial: u32,
+}
+
+async fn zone_history(State(answers): Daemon, Query(question): Query<ZoneQuestion>) -> Response {
+    match answers.zone_history(&question.zone) {
+        Ok(versions) => Json(versions).into_response(),
+        Err(finding) => refusal(finding),
+    }
+}
+
+async fn order(answers: &dyn Answers, zone: &str, order: ZoneOrder) -> Response {
+    match answers.order_zone(zone, order).await {
+        Ok(said) => Json(serde_json::json!({ "zone": zone, "said": said })).into_response(),
+        Err(finding) => refusal(finding),
+    }
+}
+
+async fn promote(State(answers): Daemon, Query(question): Query<ZoneQuestion>) -> Response {
+    order(&*answers, &question.zone, ZoneOrder::Promote).await
+}
+
+async fn resume(State(answers): Daemon, Query(question): Query<ZoneQuestion>) -> Response {
+    order(&*answers, &question.zone, ZoneOrder::Resume).await
+}
+
+async fn roll_back(State(answers): Daemon, Query(question): Query<RollBack>) -> Response {
+    let RollBack { zone, serial } = question;
+    order(&*answers, &zone, ZoneOrder::RollBack { serial }).await
 }
 
 async fn feeds(State(answers): Daemon) -> Response {

@@ -8,6 +8,7 @@ mod check;
 mod evaluate;
 mod export;
 mod investigate;
+mod learning;
 mod logging;
 mod model;
 mod pdns;
@@ -15,6 +16,7 @@ mod questions;
 pub mod render;
 mod reviews;
 mod serve;
+mod zones;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -66,7 +68,7 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
         Command::Serve => serve::run(arguments),
         Command::Why(why) => questions::why(arguments, why),
         Command::Status => questions::status(arguments),
-        Command::Zones => questions::zones(arguments),
+        Command::Zones(zones) => zones::run(arguments, zones),
         Command::Feeds(feeds) => questions::feeds(arguments, feeds),
         Command::Asn(asn) => questions::asn(arguments, asn),
         Command::Investigate(investigate) => investigate::run(arguments, investigate),
@@ -74,6 +76,7 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
         Command::Export(export) => export::run(arguments, export),
         Command::Audit(audit) => reviews::audit(arguments, audit),
         Command::Report(report) => reviews::report(arguments, report),
+        Command::Learn(learn) => learning::learn(arguments, learn),
         Command::Pdns(pdns) => pdns::run(arguments, pdns),
         Command::Reload => questions::reload(arguments),
         Command::Flush(flush) => questions::flush(arguments, flush),

@@ -10,6 +10,7 @@
 mod cross;
 mod key;
 pub mod provider;
+mod publish;
 pub mod resolver;
 mod source;
 pub mod v1;
@@ -21,6 +22,7 @@ use std::path::PathBuf;
 pub use cross::check_against;
 pub use key::{Secret, TransferKey};
 pub use provider::Provider;
+pub use publish::{Publish, SecondaryServer, Transfer};
 pub use resolver::Resolver;
 pub use source::Source;
 pub use zone::Zone;
@@ -67,6 +69,8 @@ pub struct Config {
     pub log: Log,
     /// What is remembered of what was resolved.
     pub pdns: PassiveDns,
+    /// Asking registries.
+    pub registration: RegistrationLookups,
     /// Prediction from names and their neighbourhood.
     pub prediction: Prediction,
     /// Where claims come from, in the order of the file.
@@ -154,15 +158,6 @@ pub struct Api {
     pub http: Option<SocketAddr>,
 }
 
-/// Where zones go.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Publish {
-    /// A directory that gets an RPZ file for each zone that acts, if any.
-    pub directory: Option<PathBuf>,
-    /// What the names of all zones of ours end in.
-    pub origin: Name,
-}
-
 /// What is remembered of what was resolved.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PassiveDns {
@@ -178,6 +173,25 @@ impl Default for PassiveDns {
         let limits =
             crate::pdns::Limits { size_octets_max: 64 << 20, age_seconds_max: 90 * 86_400 };
         Self { enabled: true, limits }
+    }
+}
+
+/// Asking registries when domains were registered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RegistrationLookups {
+    /// Whether anybody is asked.
+    pub enabled: bool,
+    /// Questions a day, at most.
+    pub per_day: u32,
+    /// Whether WHOIS is asked where a registry has no RDAP.
+    pub whois: bool,
+}
+
+impl Default for RegistrationLookups {
+    /// Off, since it tells registries which domains are of interest here. 500 a day is what one
+    /// person at a keyboard could not ask, and what registries do not notice.
+    fn default() -> Self {
+        Self { enabled: false, per_day: 500, whois: true }
     }
 }
 

@@ -16,6 +16,7 @@ pub mod feeds;
 pub mod investigation;
 pub mod keeper;
 pub mod keys;
+pub mod learning;
 pub mod local;
 pub mod local_facts;
 pub mod neighbourhood;
@@ -25,6 +26,8 @@ pub mod offline;
 pub mod opinions;
 pub mod publisher;
 pub mod records;
+pub mod registrations;
+pub mod releases;
 pub mod reload;
 pub mod resolver;
 pub mod restore;
@@ -34,6 +37,7 @@ pub mod service;
 pub mod sockets;
 pub mod state;
 pub mod training;
+pub mod transfers;
 pub mod watch;
 pub mod writer;
 pub mod zone_service;
@@ -54,7 +58,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::api::{self, Answers as _};
 use crate::archive::Generations;
-use crate::config::{Config, UpstreamMode};
+use crate::config::Config;
 use crate::diagnostic::Diagnostic;
 use crate::model::time::Clock;
 use crate::pipeline::Published;
@@ -64,6 +68,8 @@ use crate::resolver::handler::InForce;
 use crate::resolver::upstream::UpstreamResolver;
 use crate::source::fetch::{Fetcher, HttpClient, HttpConfig};
 use crate::source::provider::{Client as LookupClient, ClientSettings};
+use crate::source::rdap::whois::TcpWhois;
+use crate::source::rdap::{Registries, Whois};
 use crate::telemetry::Metrics;
 use crate::telemetry::events::EventSender;
 
@@ -131,6 +137,13 @@ pub async fn serve(
         tracing::warn!("{finding}");
     }
 
+    let registrations = ledger.registrations().await.unwrap_or_else(|error| {
+        tracing::error!(%error, "scores do not know when domains were registered");
+        Vec::new()
+    });
+    standings.registered = Arc::new(registrations::registered(&registrations));
+    pipeline.set_standings(standings.clone());
+
     let (events, inbox) = mpsc::channel();
     let memory = Memory::load(&ledger, events.clone(), started_at).await;
     let memory = memory.map_err(|error| Diagnostic::error(error.to_string()))?;
@@ -149,8 +162,13 @@ pub async fn serve(
         seed: state.seed,
         transferred,
     })?);
-    let feeds =
-        Arc::new(Feeds::new(book.clone(), fetch, clock.clone(), events.clone(), metrics.clone()));
+    let feeds = Arc::new(Feeds::new(
+        book.clone(),
+        fetch.clone(),
+        clock.clone(),
+        events.clone(),
+        metrics.clone(),
+    ));
     feeds.take_local_files(&|source| watcher.doing(Some(&format!("reading {source}")))).await;
     watcher.doing(Some("judging"));
     let learnt = take_in(&inbox, &mut pipeline, &mut standings, &mut counting);
@@ -209,6 +227,8 @@ pub async fn serve(
         .spawn(move || writer.run(&inbox, judge_at_once))
         .map_err(|error| vec![Diagnostic::error(format!("no thread: {error}"))])?;
 
+    let out = transfers::prepare(&config, &keys, state.directory(), state.seed, &clock, &metrics);
+    let transfers = out.as_ref().map(|out| out.transfers.clone());
     let stop = CancellationToken::new();
     let again = Arc::new(tokio::sync::Notify::new());
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
@@ -234,7 +254,7 @@ pub async fn serve(
     let (listening, has_encrypted) = (sockets.addresses(), sockets.has_encrypted());
     let zone_service = ZoneService {
         secondaries: Some(secondaries.clone()).filter(|zones| !zones.is_empty()),
-        published: None,
+        published: transfers.as_ref().map(|transfers| transfers.service()),
     };
     let doors = resolver::open(resolver::Needs {
         config: &config,
@@ -252,9 +272,6 @@ pub async fn serve(
         again: again.clone(),
     })?;
     let mut not_running = Vec::new();
-    if config.dnssec.validate && matches!(config.upstream.mode, UpstreamMode::Forward { .. }) {
-        not_running.push("DNSSEC validation: forwarders are taken at their word".to_owned());
-    }
     if !config.pdns.enabled {
         not_running
             .push("passive DNS: `[pdns]` is off, so nothing is known of who uses what".to_owned());
@@ -275,6 +292,22 @@ pub async fn serve(
         clock.clone(),
         events.clone(),
     ));
+    if config.registration.enabled {
+        let whois = config.registration.whois.then(|| Arc::new(TcpWhois) as Arc<dyn Whois>);
+        let inquirer = registrations::Inquirer {
+            settings: config.registration,
+            registries: Registries::new(fetch, whois),
+            ledger: ledger.clone(),
+            published: readers.clone(),
+            clock: clock.clone(),
+            events: events.clone(),
+            seed: state.seed,
+        };
+        tokio::spawn(inquirer.run(stop.clone()));
+    } else {
+        not_running
+            .push("ages of domains: `[registration]` is off, so no registry is asked".to_owned());
+    }
     tokio::spawn(trainer.clone().run(stop.clone()));
     tokio::spawn(records::keep_tidy(ledger.clone(), clock.clone(), stop.clone()));
 
@@ -282,6 +315,10 @@ pub async fn serve(
         state_watch::channel(PolicySays::of(fell_back, started_at.0, &local.findings));
     let (reload, commands) = tokio::sync::mpsc::channel(4);
     let export = open_export(&config, &readers)?;
+    match out {
+        Some(out) => out.run(readers.clone(), &stop),
+        None => not_running.push("zone transfer: there is no `[[secondary]]`".to_owned()),
+    }
     let client = LookupClient::new(ClientSettings::default());
     let client = client.map_err(|error| Diagnostic::error(format!("HTTP client: {error}")))?;
     let (desk, found) = Desk::open(&config, client, ledger.clone(), clock.clone()).await;
@@ -306,7 +343,6 @@ pub async fn serve(
         caching: Some(doors.caching.clone()),
         clock: clock.clone(),
     });
-    not_running.push("zone transfer: zones of ours leave as files in this version".to_owned());
     let voice = Arc::new(Voice {
         published: readers,
         book,
@@ -316,10 +352,13 @@ pub async fn serve(
         metrics: metrics.clone(),
         clock: clock.clone(),
         ledger: ledger.clone(),
+        transfers,
         desk,
         investigator,
         asker,
         trainer,
+        events: events.clone(),
+        state: state.directory().to_owned(),
         pdns,
         caching: doors.caching.clone(),
         upstream,
@@ -379,7 +418,8 @@ fn take_in(
                 counting.set_routes(table, names);
             }
             // Nothing is judged and no file watched before the writer runs.
-            Event::Local(..)
+            Event::Model(..)
+            | Event::Local(..)
             | Event::Version(..)
             | Event::Judged(..)
             | Event::Kept(_)
