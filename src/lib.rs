@@ -19,6 +19,7 @@ pub mod zone;
 pub mod pdns;
 pub mod policy;
 pub mod predict;
+pub mod signs;
 pub mod snapshot;
 
 pub mod disk;

@@ -51,6 +51,10 @@ pub enum Command {
     Audit(Audit),
     /// Say that a name is blocked wrongly, or ought to be blocked.
     Report(Report),
+    /// Show signs in what groups of clients ask: tunnels, made-up names, calls home.
+    Signs(Signs),
+    /// Mute signs of a domain for a time.
+    Mute(Mute),
     /// Say what lists, reviews and reports teach of the model of scores, and what it would change.
     Learn(Learn),
     /// Work with scoring models.
@@ -219,6 +223,39 @@ pub struct Learn {
     /// Write the changes down for review; `sekisho model apply FILE` puts them in force.
     #[arg(long, short, value_name = "FILE")]
     pub output: Option<PathBuf>,
+}
+
+/// Which signs.
+#[derive(Debug, Args)]
+pub struct Signs {
+    /// Those that are muted as well.
+    #[arg(long)]
+    pub all: bool,
+}
+
+/// What to mute.
+#[derive(Debug, Args)]
+pub struct Mute {
+    /// The domain of the sign, with all below it; `.` for bursts of made-up names.
+    pub subject: String,
+    /// Signs of this kind alone: `tunnel`, `dga` or `beacon`.
+    #[arg(long)]
+    pub kind: Option<String>,
+    /// Signs of this group alone.
+    #[arg(long)]
+    pub group: Option<String>,
+    /// For how long, such as `12h` or `7d`, a year at most.
+    #[arg(long = "for", value_name = "TIME", default_value = "7d")]
+    pub duration: String,
+    /// Why.
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
+    /// Who wants it; whoever runs this where absent.
+    #[arg(long, value_name = "WHO")]
+    pub by: Option<String>,
+    /// End the mutes of the domain instead.
+    #[arg(long)]
+    pub end: bool,
 }
 
 /// Where to.

@@ -15,6 +15,7 @@ mod questions;
 pub mod render;
 mod reviews;
 mod serve;
+mod signs;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -72,6 +73,8 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
         Command::Export(export) => export::run(arguments, export),
         Command::Audit(audit) => reviews::audit(arguments, audit),
         Command::Report(report) => reviews::report(arguments, report),
+        Command::Signs(signs) => signs::signs(arguments, signs),
+        Command::Mute(mute) => signs::mute(arguments, mute),
         Command::Learn(learn) => learning::learn(arguments, learn),
         Command::Pdns(pdns) => pdns::run(arguments, pdns),
         Command::Reload => questions::reload(arguments),

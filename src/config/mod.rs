@@ -166,6 +166,8 @@ pub struct Publish {
 pub struct PassiveDns {
     /// Whether anything is.
     pub enabled: bool,
+    /// Whether signs of tunnels, made-up names and calls home are looked for.
+    pub signs: bool,
     /// How much, and for how long.
     pub limits: crate::pdns::Limits,
 }
@@ -175,7 +177,7 @@ impl Default for PassiveDns {
     fn default() -> Self {
         let limits =
             crate::pdns::Limits { size_octets_max: 64 << 20, age_seconds_max: 90 * 86_400 };
-        Self { enabled: true, limits }
+        Self { enabled: true, signs: true, limits }
     }
 }
 

@@ -9,9 +9,10 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::book::Book;
 use super::training::Trainer;
 use super::writer::{Event, Events};
-use super::{learning, observer, reviews};
+use super::{learning, observer, reviews, watching};
 use crate::api::learning::{AppliedSays, LearnSays};
 use crate::api::reviews::{DrawQuestion, DrawSays, Noted, SourceReviews, Word};
+use crate::api::signs::{MuteQuestion, SignSays};
 use crate::api::{Answers, AsnQuestion, AsnRankQuestion, Reloaded, WhyQuestion};
 use crate::bgp::Family;
 use crate::diagnostic::Diagnostic;
@@ -140,6 +141,14 @@ impl Answers for Voice {
     async fn report(&self, word: Word) -> Result<Noted, Diagnostic> {
         let state = self.published.borrow().clone();
         reviews::report(&*self.ledger, &state, word, self.clock.now()).await
+    }
+
+    async fn signs(&self) -> Result<Vec<SignSays>, Diagnostic> {
+        watching::signs(&*self.ledger, self.clock.now()).await
+    }
+
+    async fn mute(&self, question: MuteQuestion) -> Result<usize, Diagnostic> {
+        watching::mute(&*self.ledger, question, self.clock.now()).await
     }
 
     async fn learn(&self) -> Result<LearnSays, Diagnostic> {

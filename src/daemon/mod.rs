@@ -31,6 +31,7 @@ pub mod sockets;
 pub mod state;
 pub mod training;
 pub mod watch;
+pub mod watching;
 pub mod writer;
 
 use std::os::unix::fs::PermissionsExt as _;
@@ -206,6 +207,9 @@ pub async fn serve(
             file,
             answers,
             queries,
+            watching: config.pdns.signs.then(|| {
+                watching::Watching::new(ledger.clone(), tokio::runtime::Handle::current())
+            }),
             published: readers.clone(),
             clock: clock.clone(),
             events: events.clone(),

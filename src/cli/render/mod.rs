@@ -6,6 +6,7 @@ pub mod feeds;
 pub mod learning;
 pub mod pdns;
 pub mod reviews;
+pub mod signs;
 pub mod status;
 pub mod why;
 
