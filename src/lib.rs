@@ -35,6 +35,7 @@ pub mod evaluate;
 pub mod ledger;
 pub mod publish;
 pub mod resolver;
+pub mod secondary;
 pub mod source;
 
 pub mod config;

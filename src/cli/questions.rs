@@ -43,8 +43,8 @@ pub fn status(arguments: &Arguments) -> Result<(), Failure> {
 
 /// The policy zones.
 pub fn zones(arguments: &Arguments) -> Result<(), Failure> {
-    let answer = ask_status(arguments)?.zones;
-    show(arguments, &answer, |zones| render::status::zones(zones))
+    let status = ask_status(arguments)?;
+    show(arguments, &status.zones, |zones| render::status::zones(zones, status.at))
 }
 
 fn ask_status(arguments: &Arguments) -> Result<report::Status, Failure> {

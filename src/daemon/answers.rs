@@ -7,6 +7,7 @@ use hickory_proto::rr::RecordType;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::book::Book;
+use super::secondaries::Secondaries;
 use super::training::Trainer;
 use super::writer::{Event, Events};
 use super::{learning, observer, reviews, watching};
@@ -20,8 +21,8 @@ use crate::model::time::Clock;
 use crate::model::{Indicator, Name, NameRef, Timestamp};
 use crate::pdns;
 use crate::pipeline::report::{
-    AsnRanking, AsnSays, FeedSays, PolicySays, PopularitySays, PredictionSays, SnapshotSays,
-    Status, Why, ZoneSays,
+    AsnRanking, AsnSays, FeedSays, PolicySays, PopularitySays, PredictionSays, SecondarySays,
+    SnapshotSays, Status, Why, ZoneSays,
 };
 use crate::pipeline::{FeedValue, Published, Subject};
 use crate::ports::Ledger;
@@ -39,6 +40,8 @@ pub struct Voice {
     pub published: watch::Receiver<Arc<Published>>,
     /// The sources.
     pub book: Arc<Book>,
+    /// Zones of other publishers.
+    pub secondaries: Arc<Secondaries>,
     /// What is known of the operator's files.
     pub policy: watch::Receiver<PolicySays>,
     /// Asks for the files to be read again.
@@ -99,7 +102,9 @@ impl Answers for Voice {
     fn status(&self) -> Status {
         let state = self.published.borrow().clone();
         let policy = self.policy.borrow().clone();
-        let says = status(&state, &self.book, policy, &self.fixed, self.clock.now());
+        let now = self.clock.now();
+        let says = status(&state, &self.book, policy, &self.fixed, now);
+        let says = with_secondaries(says, self.secondaries.says(now));
         with_prediction(says, self.trainer.says())
     }
 
@@ -384,6 +389,41 @@ fn zone_says(state: &Published, zone: &crate::zone::PolicyZone, fixed: &Fixed) -
         groups: state.policy.group_names(zone.options.groups).map(str::to_owned).collect(),
         exported: exported
             .map(|directory| file::path(directory, zone.zone.origin()).display().to_string()),
+        secondary: None,
+    }
+}
+
+/// The same with how zones of other publishers are; those of which nothing is in force stand at the
+/// end.
+pub fn with_secondaries(status: Status, secondaries: Vec<(Name, SecondarySays)>) -> Status {
+    let mut status = status;
+    for (name, says) in secondaries {
+        status.not_running.extend(out_of_date(&name, &says));
+        let name = name.to_string();
+        match status.zones.iter_mut().find(|zone| zone.name == name) {
+            Some(zone) => zone.secondary = Some(says),
+            None => status.zones.push(ZoneSays {
+                name,
+                serial: 0,
+                rules: 0,
+                mode: "off".to_owned(),
+                groups: Vec::new(),
+                exported: None,
+                secondary: Some(says),
+            }),
+        }
+    }
+    status
+}
+
+/// What is said loudly of a zone whose publisher is silent.
+fn out_of_date(name: &Name, says: &SecondarySays) -> Option<String> {
+    let reason = says.error.as_ref().map_or(String::new(), |error| format!(", and {error}"));
+    match says.state.as_str() {
+        "waiting" => Some(format!("zone {name}: no version came yet{reason}")),
+        "unloaded" => Some(format!("zone {name}: expired, and out of force{reason}")),
+        "expired" => Some(format!("zone {name}: expired; its last version stays in force{reason}")),
+        _ => None,
     }
 }
 

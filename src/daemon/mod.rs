@@ -26,6 +26,7 @@ pub mod reload;
 pub mod resolver;
 pub mod restore;
 pub mod reviews;
+pub mod secondaries;
 pub mod service;
 pub mod sockets;
 pub mod state;
@@ -33,6 +34,7 @@ pub mod training;
 pub mod watch;
 pub mod watching;
 pub mod writer;
+pub mod zone_service;
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -67,12 +69,15 @@ use self::answers::{Fixed, Voice};
 use self::clock::SystemClock;
 use self::exporter::Exporter;
 use self::feeds::Feeds;
+use self::keys::KeyRing;
 use self::publisher::Publisher;
 use self::reload::Reloader;
 use self::restore::{Restored, restore};
+use self::secondaries::Secondaries;
 use self::sockets::Sockets;
 use self::state::State;
 use self::writer::{Event, Writer};
+use self::zone_service::ZoneService;
 
 /// What somebody who watches a start is told.
 pub trait Watcher: Send + Sync {
@@ -92,6 +97,7 @@ pub async fn serve(
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let started_at = clock.now();
     let metrics = Arc::new(Metrics::new(Registry::default(), env!("CARGO_PKG_VERSION")));
+    let (keys, weak) = KeyRing::read(&config)?;
     let state = State::take(&config.state_directory)?;
     watcher.doing(Some("reading the state directory"));
     let restored = restore(&config, state.directory(), state.seed, started_at)?;
@@ -104,9 +110,10 @@ pub async fn serve(
         local,
         fell_back,
         has_generation,
+        transferred,
         findings,
     } = restored;
-    for finding in findings.iter().chain(&local.findings) {
+    for finding in weak.iter().chain(&findings).chain(&local.findings) {
         tracing::warn!("{finding}");
     }
     if !fell_back && let Err(error) = local.keep(state.directory()) {
@@ -128,6 +135,17 @@ pub async fn serve(
     let (events, inbox) = mpsc::channel();
     let book = Arc::new(book);
     let fetch = Arc::new(Fetcher::new(http_client(state.directory())?));
+    let secondaries = Arc::new(Secondaries::open(secondaries::Needs {
+        config: &config,
+        state: state.directory(),
+        keys: &keys,
+        fetch: fetch.clone(),
+        clock: clock.clone(),
+        events: events.clone(),
+        metrics: metrics.clone(),
+        seed: state.seed,
+        transferred,
+    })?);
     let feeds = Arc::new(Feeds::new(
         book.clone(),
         fetch.clone(),
@@ -219,9 +237,14 @@ pub async fn serve(
     }
     let sockets = Sockets::open(&config.resolver, workers)?;
     let (listening, has_encrypted) = (sockets.addresses(), sockets.has_encrypted());
+    let zone_service = ZoneService {
+        secondaries: Some(secondaries.clone()).filter(|zones| !zones.is_empty()),
+        published: None,
+    };
     let doors = resolver::open(resolver::Needs {
         config: &config,
         sockets,
+        transfers: zone_service.service(),
         in_force,
         upstream: upstream.clone(),
         clock: clock.clone(),
@@ -247,6 +270,7 @@ pub async fn serve(
     open_garden(&config, &readers, &clock, state.seed, &stop, &mut not_running).await?;
     feeds.look_at(readers.clone());
     feeds.run(&stop);
+    secondaries.run(&stop);
     let trainer = Arc::new(training::Trainer::new(
         config.prediction,
         state.directory(),
@@ -280,10 +304,11 @@ pub async fn serve(
     let (reload, commands) = tokio::sync::mpsc::channel(4);
     let export = open_export(&config, &readers)?;
     not_running.push("look-ups: no provider is built into this version".to_owned());
-    not_running.push("zone transfer: zones leave as files in this version".to_owned());
+    not_running.push("zone transfer: zones of ours leave as files in this version".to_owned());
     let voice = Arc::new(Voice {
         published: readers,
         book,
+        secondaries,
         policy,
         reload,
         metrics: metrics.clone(),
@@ -353,6 +378,7 @@ fn take_in(
             // Nothing is judged and no file watched before the writer runs.
             Event::Model(..)
             | Event::Local(..)
+            | Event::Version(..)
             | Event::Judged(..)
             | Event::Kept(_)
             | Event::Stop => continue,

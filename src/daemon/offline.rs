@@ -6,17 +6,18 @@ use super::answers::{self, Fixed};
 use super::book::Book;
 use super::observer;
 use super::restore::{Restored, restore};
+use super::secondaries;
 use super::state::State;
 use super::training;
 use crate::api::{AsnQuestion, AsnRankQuestion, WhyQuestion};
 use crate::config::Config;
 use crate::diagnostic::Diagnostic;
 use crate::ledger::PdnsFile;
-use crate::model::Timestamp;
+use crate::model::{Name, Timestamp};
 use crate::pdns::Table;
 use crate::pdns::question::{Answer, Question};
 use crate::pipeline::report::{
-    AsnRanking, AsnSays, FeedSays, PolicySays, PredictionSays, Status, Why,
+    AsnRanking, AsnSays, FeedSays, PolicySays, PredictionSays, SecondarySays, Status, Why,
 };
 use crate::pipeline::{Pipeline, Published};
 
@@ -26,6 +27,7 @@ pub struct Offline {
     pub published: Arc<Published>,
     book: Book,
     policy: PolicySays,
+    secondaries: Vec<(Name, SecondarySays)>,
     prediction: PredictionSays,
     pdns: Option<Table>,
 }
@@ -46,7 +48,9 @@ impl Offline {
             let first = findings.into_iter().find(Diagnostic::is_error);
             first.unwrap_or_else(|| Diagnostic::error("there is no policy to go by"))
         })?;
-        let Restored { mut pipeline, book, local, fell_back, prediction, .. } = restored;
+        let Restored { mut pipeline, book, local, fell_back, prediction, transferred, .. } =
+            restored;
+        let secondaries = secondaries::says_offline(config, &transferred, now);
         let prediction =
             PredictionSays { enabled: config.prediction.enabled, ..training::says_of(&prediction) };
         let published = pipeline.assemble(now).map_err(|e| Diagnostic::error(e.to_string()))?;
@@ -55,7 +59,7 @@ impl Offline {
             Some((table, published)) => (Some(table), published),
             None => (None, published),
         };
-        Ok(Self { published, book, policy, prediction, pdns })
+        Ok(Self { published, book, policy, secondaries, prediction, pdns })
     }
 
     /// Why an indicator would be answered as it would.
@@ -92,6 +96,7 @@ impl Offline {
             export: None,
         };
         let says = answers::status(&self.published, &self.book, self.policy.clone(), &fixed, now);
+        let says = answers::with_secondaries(says, self.secondaries.clone());
         answers::with_prediction(says, self.prediction.clone())
     }
 

@@ -18,6 +18,7 @@ use crate::config::{Config, UpstreamMode};
 use crate::diagnostic::Diagnostic;
 use crate::model::Network;
 use crate::model::time::Clock;
+use crate::ports::TransferService;
 use crate::resolver::access::Access;
 use crate::resolver::cache::{self, CacheSettings, CachingUpstream, Tap, Tapped};
 use crate::resolver::encrypted::{Encrypted, QuicFront};
@@ -122,6 +123,8 @@ pub struct Needs<'a> {
     pub config: &'a Config,
     /// Bound sockets.
     pub sockets: Sockets,
+    /// Answers messages about zones, if any come or go.
+    pub transfers: Option<Arc<dyn TransferService>>,
     /// The policy in force.
     pub in_force: Arc<ArcSwap<InForce>>,
     /// Who is asked.
@@ -193,7 +196,7 @@ pub fn open(needs: Needs<'_>) -> Result<Doors, Diagnostic> {
         in_force: needs.in_force,
         upstream: Arc::new(caching),
         runtime: Handle::current(),
-        transfers: None,
+        transfers: needs.transfers,
         clock: needs.clock,
         events: needs.events,
     };

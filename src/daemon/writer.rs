@@ -18,13 +18,14 @@ use super::publisher::Publisher;
 use crate::archive::{GenerationError, Generations};
 use crate::bgp::{AsNames, RouteTable};
 use crate::evidence::Claims;
+use crate::model::Name;
 use crate::model::time::Clock;
 use crate::model::{SourceId, Timestamp};
-use crate::pipeline::{Judgement, Order, Origin, Pipeline, Published, Standings, Verdicts};
+use crate::pipeline::{Judgement, NamedZone, Origin, Pipeline, Published, Standings, Verdicts};
 use crate::policy::Policy;
 use crate::scoring::Model;
 use crate::telemetry::Metrics;
-use crate::zone::{PolicyZone, Serial, Zone};
+use crate::zone::{Serial, Zone};
 
 /// Claims are judged once none came for this long.
 const QUIET: Duration = Duration::from_millis(500);
@@ -54,7 +55,9 @@ pub enum Event {
     /// Announced prefixes or names of AS changed.
     Routes(Box<(RouteTable, AsNames)>),
     /// The operator's files changed. The sender is told once they are in force.
-    Local(Arc<Policy>, Vec<(Order, PolicyZone)>, Option<tokio::sync::oneshot::Sender<()>>),
+    Local(Arc<Policy>, Vec<NamedZone>, Option<tokio::sync::oneshot::Sender<()>>),
+    /// A version of a zone came from its publisher; none takes the zone out of force.
+    Version(Name, Option<Zone>),
     /// A case was judged in this time.
     Judged(Box<Judgement>, Duration),
     /// What was judged is on disk, or is not.
@@ -186,11 +189,23 @@ impl Writer {
             }
             Event::Local(policy, zones, told) => {
                 self.pipeline.set_policy(policy);
-                self.pipeline.set_file_zones(zones);
+                self.pipeline.set_named_zones(zones);
                 self.put_in_force("policy");
                 // Nobody may be waiting any more; the policy is in force all the same.
                 told.map(|told| told.send(()));
                 Due::Now
+            }
+            Event::Version(name, version) => {
+                let depend = self.pipeline.set_version(name.clone(), version);
+                match self.pipeline.assemble(self.clock.now()) {
+                    Ok(state) => {
+                        let snapshot = state.snapshot.id();
+                        self.publisher.publish(state);
+                        tracing::info!(snapshot, zone = %name, "the version is in force");
+                    }
+                    Err(error) => tracing::error!(%error, "the last snapshot stays in force"),
+                }
+                if depend { Due::Quietly } else { Due::No }
             }
             Event::Judged(..) | Event::Kept(_) | Event::Stop => Due::No,
         }

@@ -16,6 +16,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::hits::{Hits, ZoneHits};
+use super::secondaries::SecondaryMetrics;
 use super::shard::{Outcome, Shard, Shards};
 use crate::model::{SourceId, Timestamp};
 
@@ -55,6 +56,8 @@ pub struct Metrics {
     rebuild_duration: Histogram,
     snapshot_rules: Gauge,
     snapshot_swapped: Gauge,
+    /// Zones that come from other publishers.
+    pub secondaries: SecondaryMetrics,
     zone_serial: Family<NameLabel, Gauge>,
     zone_rules: Family<NameLabel, Gauge>,
     policy_accepted: Gauge,
@@ -106,6 +109,7 @@ impl Metrics {
             rebuild_duration: Histogram::new(REBUILD_BUCKETS),
             snapshot_rules: Gauge::default(),
             snapshot_swapped: Gauge::default(),
+            secondaries: SecondaryMetrics::default(),
             zone_serial: Family::default(),
             zone_rules: Family::default(),
             policy_accepted: Gauge::default(),
@@ -120,6 +124,7 @@ impl Metrics {
         metrics.register_queries(ours);
         metrics.register_decisions(ours);
         metrics.register_feeds(ours);
+        metrics.secondaries.register(ours);
         Metrics { registry, ..metrics }
     }
 

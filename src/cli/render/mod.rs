@@ -72,6 +72,14 @@ pub fn ago(then: u32, now: u32) -> String {
     }
 }
 
+/// In how long something will be, in the largest unit that fits.
+pub fn ahead(then: u32, now: u32) -> String {
+    match then.saturating_sub(now) {
+        0..=1 => "now".to_owned(),
+        seconds => format!("in {}", ago(now, now + seconds).trim_end_matches(" ago")),
+    }
+}
+
 /// An amount of memory or disk.
 pub fn octets(count: usize) -> String {
     match count {

@@ -1,6 +1,7 @@
 //! What may stand in a configuration file of version 1. `default.toml` beside the parent module
 //! has every key with what it is for.
 
+mod elsewhere;
 mod key;
 mod pdns;
 mod prediction;
@@ -38,6 +39,7 @@ pub(super) fn read(root: &Table<'_>, file: &str) -> Config {
         PathBuf::from(root.get(key).and_then(|v| path(&v)).unwrap_or(otherwise))
     };
     let licences = [("personal", LicenceMode::Personal), ("commercial", LicenceMode::Commercial)];
+    let keys = key::keys(root, file);
     Config {
         state_directory: directory("state_directory", "var"),
         policies_directory: directory("policies_directory", "policies"),
@@ -59,9 +61,9 @@ pub(super) fn read(root: &Table<'_>, file: &str) -> Config {
         registration: section(root, "registration", registration::registration),
         prediction: section(root, "prediction", prediction::prediction),
         sources: source::sources(root, file),
-        keys: key::keys(root, file),
+        zones: zone::zones(root, file, &keys),
+        keys,
         credentials_directory: None,
-        zones: zone::zones(root, file),
     }
 }
 
