@@ -7,6 +7,7 @@ pub mod args;
 mod check;
 mod evaluate;
 mod export;
+mod investigate;
 mod learning;
 mod logging;
 mod model;
@@ -70,6 +71,8 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
         Command::Zones => questions::zones(arguments),
         Command::Feeds(feeds) => questions::feeds(arguments, feeds),
         Command::Asn(asn) => questions::asn(arguments, asn),
+        Command::Investigate(investigate) => investigate::run(arguments, investigate),
+        Command::Budget => questions::budget(arguments),
         Command::Export(export) => export::run(arguments, export),
         Command::Audit(audit) => reviews::audit(arguments, audit),
         Command::Report(report) => reviews::report(arguments, report),

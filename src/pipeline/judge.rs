@@ -43,6 +43,8 @@ struct Member {
     name: std::ops::Range<usize>,
     listings: std::ops::Range<usize>,
     previous: Option<Verdict>,
+    /// A look-up service says something of it.
+    asked_about: bool,
 }
 
 /// The names of one registrable domain, gathered before they are judged.
@@ -62,7 +64,9 @@ impl Court<'_> {
     /// Judges every name that a source lists or that had a decision, in canonical order, and
     /// hands the levels above monitor to `rule`.
     pub fn judge(&self, mut rule: impl FnMut(NameRef<'_>, Level)) -> Judged {
-        let tables = self.scored.sources.iter().map(|s| &s.claims.names).chain([&self.previous.0]);
+        let opinions = &self.standings.opinions;
+        let tables = self.scored.sources.iter().map(|s| &s.claims.names);
+        let tables = tables.chain([&self.previous.0, &opinions.names]);
         let previous_at = self.scored.sources.len();
         let mut merge = Merge::new(tables);
         let mut group = Group::default();
@@ -78,6 +82,8 @@ impl Court<'_> {
             for (at, payload) in claims {
                 if *at == previous_at {
                     group.set_previous(Verdict::read(payload));
+                } else if *at > previous_at {
+                    group.last().asked_about = true;
                 } else if let Some(l) = self.scored.listing(*at, NameClaim::read(payload), self.now)
                 {
                     group.add_listing(l);
@@ -136,6 +142,15 @@ impl Court<'_> {
     }
 }
 
+impl Court<'_> {
+    /// Adds what look-up services say; the listings are there already.
+    pub fn add_opinion(&self, name: NameRef<'_>, facts: &mut Facts) {
+        if let Some(opinion) = self.standings.opinions.of_name(name) {
+            opinion.fill(self.model, facts, self.now);
+        }
+    }
+}
+
 impl Group {
     fn open(&mut self, registrable: NameRef<'_>) {
         self.registrable.clear();
@@ -154,6 +169,7 @@ impl Group {
             name: start..self.names.len(),
             listings: at..at,
             previous: None,
+            asked_about: false,
         });
     }
 
@@ -239,7 +255,7 @@ impl<'c> Bench<'c> {
     fn decide(&mut self, group: &Group, at: usize) -> Option<Verdict> {
         let member = &group.members[at];
         let court = self.court;
-        if member.listings.is_empty() && member.previous.is_none() {
+        if member.listings.is_empty() && member.previous.is_none() && !member.asked_about {
             return None;
         }
         let name = group.name(member);
@@ -249,6 +265,7 @@ impl<'c> Bench<'c> {
         court.facts(&standing, name, listed, &mut self.facts);
         self.facts.multi_tenant_apex |= group.over_platform && name == group.registrable();
         self.facts.listings.extend_from_slice(&group.listings[member.listings.clone()]);
+        court.add_opinion(name, &mut self.facts);
         Some(court.verdict(&self.facts, member.previous))
     }
 
@@ -301,6 +318,7 @@ impl<'c> Bench<'c> {
                     name: start..group.names.len(),
                     listings: 0..0,
                     previous: None,
+                    asked_about: false,
                 });
                 self.decided.insert(0, (at, Verdict { since: self.court.now, ..strongest }));
             }
@@ -336,6 +354,7 @@ fn fold_www(group: &mut Group) {
                     name: name..group.names.len(),
                     listings: start..group.listings.len(),
                     previous: folded.previous,
+                    asked_about: folded.asked_about,
                 },
             );
         }
@@ -369,12 +388,13 @@ impl Court<'_> {
         let siblings = self.siblings(name, standing.registrable);
         self.facts(&standing, name, siblings, facts);
         let www = (name == standing.registrable).then(|| name.to_owned().child(b"www").ok());
-        for name in [Some(name), www.flatten().as_ref().map(Name::as_ref)].into_iter().flatten() {
+        for listed in [Some(name), www.flatten().as_ref().map(Name::as_ref)].into_iter().flatten() {
             for (at, source) in self.scored.sources.iter().enumerate() {
-                let claim = source.claims.name(name);
+                let claim = source.claims.name(listed);
                 facts.listings.extend(claim.and_then(|c| self.scored.listing(at, c, self.now)));
             }
         }
+        self.add_opinion(name, facts);
     }
 
     /// How many other names of the registrable domain are listed. Only a prediction asks.

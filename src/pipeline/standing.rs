@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::networks::Neighbourhood;
+use super::opinions::Opinions;
 use super::registered::Registered;
 use crate::evidence::{Popularity, PublicSuffixes, SharedHosts, SpecialUse};
 use crate::model::{Name, NameRef};
@@ -28,6 +29,8 @@ pub struct Standings {
     pub predictor: Option<Arc<Predictor>>,
     /// When domains were registered.
     pub registered: Arc<Registered>,
+    /// What look-up services say of those that were asked about.
+    pub opinions: Opinions,
     /// What was seen here.
     pub seen: Arc<pdns::View>,
 }
@@ -43,6 +46,7 @@ impl Default for Standings {
             neighbourhood: Arc::default(),
             predictor: None,
             registered: Arc::default(),
+            opinions: Opinions::default(),
             seen: Arc::default(),
         }
     }

@@ -13,6 +13,7 @@ pub mod contract;
 pub mod decompress;
 pub mod feed;
 pub mod fetch;
+pub mod provider;
 pub mod rdap;
 pub mod refresh;
 pub mod schedule;

@@ -1,8 +1,10 @@
 //! Answers as people read them: aligned and coloured on a terminal, plain in a pipe.
 
 pub mod asn;
+pub mod budget;
 pub mod evaluate;
 pub mod feeds;
+pub mod investigate;
 pub mod learning;
 pub mod pdns;
 pub mod reviews;

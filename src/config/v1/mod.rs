@@ -5,6 +5,7 @@ mod elsewhere;
 mod key;
 mod pdns;
 mod prediction;
+mod provider;
 mod registration;
 mod resolver;
 mod source;
@@ -61,6 +62,7 @@ pub(super) fn read(root: &Table<'_>, file: &str) -> Config {
         registration: section(root, "registration", registration::registration),
         prediction: section(root, "prediction", prediction::prediction),
         sources: source::sources(root, file),
+        providers: provider::providers(root, file),
         zones: zone::zones(root, file, &keys),
         keys,
         credentials_directory: None,
