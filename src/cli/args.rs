@@ -37,6 +37,9 @@ pub enum Command {
     Zones,
     /// Write the policy zones as RPZ files.
     Export(Export),
+    /// Look after those who read the zones as RPZ.
+    #[command(subcommand)]
+    Rpz(Rpz),
     /// Read policies and zones again, as an edit of a file does.
     Reload,
     /// Forget the answers about a name.
@@ -150,6 +153,34 @@ pub struct Asn {
 pub struct Export {
     /// Directory to write into.
     pub directory: PathBuf,
+    /// Write what this consumer takes: bind, unbound, pdns-recursor, knot, generic, or one of their
+    /// versions such as unbound-1.19, and say what was left out.
+    #[arg(long, value_name = "PROFILE")]
+    pub profile: Option<String>,
+}
+
+/// What to look after.
+#[derive(Debug, Subcommand)]
+pub enum Rpz {
+    /// Say what consumers refuse or misread in a zone: ours as they leave, or any file.
+    Lint(Lint),
+}
+
+/// What to look at, and for whom. The exit code is 1 where a consumer would refuse a zone.
+#[derive(Debug, Args)]
+pub struct Lint {
+    /// The consumer: bind, unbound, pdns-recursor, knot, generic, one of their versions such as
+    /// unbound-1.19, or all.
+    #[arg(long, default_value = "all", value_name = "PROFILE")]
+    pub profile: String,
+    /// Only this zone of ours; may be given several times.
+    #[arg(long, value_name = "NAME", conflicts_with = "files")]
+    pub zone: Vec<String>,
+    /// The name of the zone in the files, where neither their SOA nor their own name says it.
+    #[arg(long, value_name = "NAME", requires = "files")]
+    pub origin: Option<String>,
+    /// RPZ files of anybody; without any, our own zones are looked at.
+    pub files: Vec<PathBuf>,
 }
 
 /// Which answers.

@@ -11,6 +11,7 @@ mod logging;
 mod model;
 mod questions;
 pub mod render;
+pub mod rpz;
 mod serve;
 
 use std::path::Path;
@@ -18,7 +19,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-use self::args::{Arguments, Command};
+use self::args::{Arguments, Command, Rpz};
 use crate::config::{self, Config};
 use crate::diagnostic::Diagnostic;
 use crate::disk;
@@ -67,6 +68,7 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
         Command::Feeds(feeds) => questions::feeds(arguments, feeds),
         Command::Asn(asn) => questions::asn(arguments, asn),
         Command::Export(export) => export::run(arguments, export),
+        Command::Rpz(Rpz::Lint(lint)) => rpz::lint(arguments, lint),
         Command::Reload => questions::reload(arguments),
         Command::Flush(flush) => questions::flush(arguments, flush),
         Command::Refresh(refresh) => questions::refresh(arguments, refresh),

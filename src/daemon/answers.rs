@@ -16,6 +16,7 @@ use crate::pipeline::report::{
     AsnRanking, AsnSays, FeedSays, PolicySays, PopularitySays, SnapshotSays, Status, Why, ZoneSays,
 };
 use crate::pipeline::{Published, Subject};
+use crate::policy::outward;
 use crate::publish::file;
 use crate::resolver::cache::CachingUpstream;
 use crate::resolver::upstream::UpstreamResolver;
@@ -224,7 +225,8 @@ pub fn status(
 }
 
 fn zone_says(state: &Published, zone: &crate::zone::PolicyZone, fixed: &Fixed) -> ZoneSays {
-    let exported = fixed.export.as_ref().filter(|_| file::is_exported(zone));
+    let leaves = outward::leaves(zone, state.snapshot.exempt_groups());
+    let exported = fixed.export.as_ref().filter(|_| leaves);
     ZoneSays {
         name: zone.zone.origin().to_string(),
         serial: zone.zone.soa().serial.0,

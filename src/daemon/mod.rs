@@ -178,7 +178,7 @@ pub async fn serve(
     let (says, policy) =
         state_watch::channel(PolicySays::of(fell_back, started_at.0, &local.findings));
     let (reload, commands) = tokio::sync::mpsc::channel(4);
-    let export = open_export(&config, &readers)?;
+    let export = open_export(&config, &readers, &clock)?;
     not_running.push("look-ups: no provider is built into this version".to_owned());
     not_running.push("zone transfer: zones leave as files in this version".to_owned());
     let voice = Arc::new(Voice {
@@ -291,9 +291,10 @@ async fn open_garden(
 fn open_export(
     config: &Config,
     readers: &state_watch::Receiver<Arc<Published>>,
+    clock: &Arc<dyn Clock>,
 ) -> Result<Option<std::path::PathBuf>, Diagnostic> {
     let Some(directory) = &config.publish.directory else { return Ok(None) };
-    let exporter = Exporter::open(directory).map_err(|error| {
+    let exporter = Exporter::open(directory, clock.clone()).map_err(|error| {
         Diagnostic::error(format!("{}: {error}", directory.display()))
             .hint("`[publish] directory` names where zones are exported to")
     })?;

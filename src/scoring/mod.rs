@@ -36,6 +36,7 @@ pub mod record;
 pub mod replay;
 mod shipped;
 
+pub use guards::HOSTED_DOMAINS_SHARED;
 pub use counterfactual::pivotal_source;
 pub use decision::{Decision, Previous, decide};
 pub use explain::{Explanation, explain};
