@@ -186,3 +186,23 @@ fn exported_zones_load_in_bind_without_a_word() {
         assert_eq!(words[1], "OK", "{said}");
     }
 }
+
+#[test]
+fn a_training_that_has_nothing_to_learn_from_says_so() {
+    let instance = Instance::new("").start();
+    let said = instance.say(&["model", "train"]);
+    assert!(
+        said.contains("error: no model was trained") && said.contains("500 are needed"),
+        "{said}"
+    );
+    let status = instance.json(&["status"]);
+    assert_eq!(status["prediction"]["model"], serde_json::Value::Null);
+    let not_running = status["not_running"].to_string();
+    assert!(
+        not_running.contains("prediction: the popularity lists name 0 domains"),
+        "{not_running}"
+    );
+    let off = Instance::new("[prediction]\nenabled = false\n").start();
+    let said = off.say(&["model", "train"]);
+    assert!(said.contains("prediction is switched off"), "{said}");
+}

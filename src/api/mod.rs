@@ -12,7 +12,7 @@ pub use client::{Client, ClientError};
 pub use routes::{local, public};
 
 use crate::diagnostic::Diagnostic;
-use crate::pipeline::report::{AsnRanking, AsnSays, FeedSays, Status, Why};
+use crate::pipeline::report::{AsnRanking, AsnSays, FeedSays, Status, VersionSays, Why};
 
 /// What somebody asks about.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -49,6 +49,20 @@ pub struct AsnQuestion {
     pub days: usize,
 }
 
+/// What somebody wants done with a zone that leaves by transfer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ZoneOrder {
+    /// Give everybody what canaries have.
+    Promote,
+    /// Publish the content of an earlier version again.
+    RollBack {
+        /// That version.
+        serial: u32,
+    },
+    /// Follow what is in force again.
+    Resume,
+}
+
 /// How a reload went.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Reloaded {
@@ -67,6 +81,12 @@ pub trait Answers: Send + Sync + 'static {
     fn metrics(&self) -> String;
     /// How the program is.
     fn status(&self) -> Status;
+    /// The versions of a zone that are kept for secondaries, newest first.
+    fn zone_history(&self, zone: &str) -> Result<Vec<VersionSays>, Diagnostic>;
+    /// Has something done with a zone that leaves by transfer; says what became of it.
+    async fn order_zone(&self, zone: &str, order: ZoneOrder) -> Result<String, Diagnostic>;
+    /// Has the model of names trained anew; `status` tells when that is done.
+    fn train(&self) -> Result<(), Diagnostic>;
     /// Every source and its state.
     fn feeds(&self) -> Vec<FeedSays>;
     /// The worst AS.

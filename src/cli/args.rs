@@ -33,10 +33,13 @@ pub enum Command {
     Status,
     /// List the sources: entries, rejects with samples, age, last error.
     Feeds(Feeds),
-    /// List the policy zones in order of precedence.
-    Zones,
+    /// List the policy zones in order of precedence, and who takes them by transfer.
+    Zones(Zones),
     /// Write the policy zones as RPZ files.
     Export(Export),
+    /// Make keys.
+    #[command(subcommand)]
+    Key(Key),
     /// Look after those who read the zones as RPZ.
     #[command(subcommand)]
     Rpz(Rpz),
@@ -148,6 +151,41 @@ pub struct Asn {
     pub count: u16,
 }
 
+/// Which zones.
+#[derive(Debug, Args)]
+pub struct Zones {
+    /// What to do with a zone that leaves by transfer.
+    #[command(subcommand)]
+    pub command: Option<ZonesCommand>,
+}
+
+/// What to do with a zone that leaves by transfer.
+#[derive(Debug, Subcommand)]
+pub enum ZonesCommand {
+    /// List the versions that are kept, with the snapshot that each is from.
+    History {
+        /// The zone.
+        zone: String,
+    },
+    /// Give everybody the version that canaries have.
+    Promote {
+        /// The zone.
+        zone: String,
+    },
+    /// Give secondaries the content of an earlier version, under a new serial, until `resume`.
+    Rollback {
+        /// The zone.
+        zone: String,
+        /// The version.
+        serial: u32,
+    },
+    /// Give secondaries what is in force again.
+    Resume {
+        /// The zone.
+        zone: String,
+    },
+}
+
 /// Where to.
 #[derive(Debug, Args)]
 pub struct Export {
@@ -164,6 +202,54 @@ pub struct Export {
 pub enum Rpz {
     /// Say what consumers refuse or misread in a zone: ours as they leave, or any file.
     Lint(Lint),
+    /// Print a block for a consumer's configuration that takes our zones, with what to know.
+    Snippet(Snippet),
+}
+
+/// For whom, and how the zones get there.
+#[derive(Debug, Args)]
+pub struct Snippet {
+    /// The consumer: bind, unbound, pdns-recursor, knot, or one of their versions such as knot-5.
+    pub consumer: String,
+    /// How the zones get there.
+    #[arg(long, value_enum, default_value_t = SnippetBy::Transfer)]
+    pub by: SnippetBy,
+    /// The `[[secondary]]` that it is; else the first one.
+    #[arg(long, value_name = "NAME")]
+    pub secondary: Option<String>,
+    /// Where this server is reached, such as 192.0.2.1:53; else the first address of
+    /// `[resolver] listen` that others reach.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub server: Option<std::net::SocketAddr>,
+    /// Only this zone; may be given several times.
+    #[arg(long, value_name = "NAME")]
+    pub zone: Vec<String>,
+    /// Where the consumer finds the files, if not where they are written.
+    #[arg(long, value_name = "DIRECTORY")]
+    pub directory: Option<PathBuf>,
+    /// Show the secret of the key.
+    #[arg(long)]
+    pub secrets: bool,
+}
+
+/// How zones get to a consumer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum SnippetBy {
+    /// From files.
+    File,
+    /// By transfer.
+    Transfer,
+}
+
+/// Keys.
+#[derive(Debug, Subcommand)]
+pub enum Key {
+    /// Make a key that signs artefacts, in the form of minisign: the secret key in FILE, the public
+    /// one in FILE.pub.
+    Signing {
+        /// Where to write the secret key; it must not be there yet.
+        file: PathBuf,
+    },
 }
 
 /// What to look at, and for whom. The exit code is 1 where a consumer would refuse a zone.
@@ -211,6 +297,8 @@ pub enum Model {
         #[arg(long, short, value_name = "FILE")]
         output: Option<PathBuf>,
     },
+    /// Have the running daemon train the model of names on its own sources, and wait for it.
+    Train,
     /// Score fact records and print every contribution.
     Score {
         /// The model; the shipped one where absent.

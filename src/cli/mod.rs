@@ -7,19 +7,22 @@ pub mod args;
 mod check;
 mod evaluate;
 mod export;
+mod key;
 mod logging;
 mod model;
 mod questions;
 pub mod render;
 pub mod rpz;
 mod serve;
+mod snippet;
+mod zones;
 
 use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser as _;
 
-use self::args::{Arguments, Command, Rpz};
+use self::args::{Arguments, Command, Key, Rpz};
 use crate::config::{self, Config};
 use crate::diagnostic::Diagnostic;
 use crate::disk;
@@ -58,17 +61,19 @@ pub fn main() -> ExitCode {
 
 fn run(arguments: &Arguments) -> Result<(), Failure> {
     match &arguments.command {
-        Command::Model(command) => model::run(command),
+        Command::Model(command) => model::run(arguments, command),
         Command::Evaluate(evaluation) => evaluate::run(arguments, evaluation),
         Command::Check(check) => check::run(arguments, check),
         Command::Serve => serve::run(arguments),
         Command::Why(why) => questions::why(arguments, why),
         Command::Status => questions::status(arguments),
-        Command::Zones => questions::zones(arguments),
+        Command::Zones(zones) => zones::run(arguments, zones),
         Command::Feeds(feeds) => questions::feeds(arguments, feeds),
         Command::Asn(asn) => questions::asn(arguments, asn),
         Command::Export(export) => export::run(arguments, export),
         Command::Rpz(Rpz::Lint(lint)) => rpz::lint(arguments, lint),
+        Command::Rpz(Rpz::Snippet(snippet)) => snippet::run(arguments, snippet),
+        Command::Key(Key::Signing { file }) => key::signing(arguments, file),
         Command::Reload => questions::reload(arguments),
         Command::Flush(flush) => questions::flush(arguments, flush),
         Command::Refresh(refresh) => questions::refresh(arguments, refresh),
@@ -94,16 +99,21 @@ fn configuration(arguments: &Arguments) -> Result<Config, Failure> {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "the command line is where the environment is read")]
 fn read_configuration(path: Option<&Path>) -> Result<(Option<Config>, Vec<Diagnostic>), Failure> {
-    let Some(path) = path else {
-        return Ok(config::read(config::DEFAULT_FILE, config::DEFAULT));
+    let read = |file: &str, text: &str| {
+        let (config, findings) = config::read(file, text);
+        // The one word of systemd's that is about configuration; it has no other way to say it.
+        let credentials_directory = std::env::var_os("CREDENTIALS_DIRECTORY").map(Into::into);
+        (config.map(|config| Config { credentials_directory, ..config }), findings)
     };
+    let Some(path) = path else { return Ok(read(config::DEFAULT_FILE, config::DEFAULT)) };
     let shown = path.display().to_string();
     let failed = |what: String| Failure::from(Diagnostic::error(format!("{shown}: {what}")));
     let octets = disk::read_small(path, CONFIG_OCTETS_MAX).map_err(|e| failed(e.to_string()))?;
     let octets = octets.ok_or_else(|| failed("no such file".to_owned()))?;
     let text = String::from_utf8(octets).map_err(|_| failed("not UTF-8".to_owned()))?;
-    Ok(config::read(&shown, &text))
+    Ok(read(&shown, &text))
 }
 
 /// Prints a value for machines.

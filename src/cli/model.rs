@@ -1,17 +1,18 @@
-//! `sekisho model compile` and `sekisho model score`.
+//! `sekisho model`.
 
 use std::io::Write as _;
 use std::path::Path;
 
 use super::Failure;
-use super::args::Model;
+use super::args::{Arguments, Model};
 use crate::diagnostic::Diagnostic;
 use crate::disk;
 use crate::scoring::{MODEL_SIZE_BYTES_MAX, compile, replay};
 
 /// Runs the command.
-pub fn run(command: &Model) -> Result<(), Failure> {
+pub fn run(arguments: &Arguments, command: &Model) -> Result<(), Failure> {
     match command {
+        Model::Train => super::questions::train(arguments),
         Model::Compile { description, output } => compile(description, output.as_deref()),
         Model::Score { model, facts } => score(model.as_deref(), facts),
     }

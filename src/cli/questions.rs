@@ -15,6 +15,9 @@ use crate::model::Indicator;
 use crate::model::time::Clock as _;
 use crate::pipeline::report;
 
+/// How often a training is looked at.
+const LOOK: std::time::Duration = std::time::Duration::from_millis(500);
+
 /// Why a name is answered as it is.
 pub fn why(arguments: &Arguments, why: &Why) -> Result<(), Failure> {
     let question =
@@ -38,15 +41,31 @@ pub fn status(arguments: &Arguments) -> Result<(), Failure> {
     show(arguments, &answer, render::status::status)
 }
 
-/// The policy zones.
-pub fn zones(arguments: &Arguments) -> Result<(), Failure> {
-    let answer = ask_status(arguments)?.zones;
-    show(arguments, &answer, |zones| render::status::zones(zones))
-}
-
-fn ask_status(arguments: &Arguments) -> Result<report::Status, Failure> {
+pub(super) fn ask_status(arguments: &Arguments) -> Result<report::Status, Failure> {
     let now = SystemClock.now();
     ask(arguments, "/v1/status", |offline| Ok(offline.status(now)))
+}
+
+/// Has the model of names trained and waits for it.
+pub fn train(arguments: &Arguments) -> Result<(), Failure> {
+    let _: serde_json::Value = command(arguments, "/v1/model/train")?;
+    let config = configuration(arguments)?;
+    let waiting = async {
+        loop {
+            let status: report::Status = client(&config).get("/v1/status").await?;
+            match status.prediction {
+                Some(says) if says.running => tokio::time::sleep(LOOK).await,
+                says => return Ok(says.unwrap_or_default()),
+            }
+        }
+    };
+    let says: report::PredictionSays = runtime()?.block_on(waiting).map_err(refused)?;
+    if let Some((_, error)) = &says.failure {
+        let finding = Diagnostic::error(format!("no model was trained: {error}"));
+        return Err(finding.hint("the model in force, if there is one, stays").into());
+    }
+    let now = SystemClock.now();
+    show(arguments, &says, |says| render::status::prediction(says, now.0))
 }
 
 /// The sources.
@@ -139,7 +158,7 @@ pub fn refresh(arguments: &Arguments, refresh: &Refresh) -> Result<(), Failure> 
     show(arguments, &answer, |answer| format!("{} sources are being fetched", answer["due"]))
 }
 
-fn show<T: Serialize>(
+pub(super) fn show<T: Serialize>(
     arguments: &Arguments,
     answer: &T,
     render: impl FnOnce(&T) -> String,
@@ -152,7 +171,7 @@ fn show<T: Serialize>(
 }
 
 /// Asks the daemon, or its state directory.
-fn ask<T: DeserializeOwned>(
+pub(super) fn ask<T: DeserializeOwned>(
     arguments: &Arguments,
     path: &str,
     offline: impl FnOnce(&Offline) -> Result<T, Diagnostic>,
@@ -169,7 +188,10 @@ fn ask<T: DeserializeOwned>(
 }
 
 /// Tells the daemon to do something.
-fn command<T: DeserializeOwned>(arguments: &Arguments, path: &str) -> Result<T, Failure> {
+pub(super) fn command<T: DeserializeOwned>(
+    arguments: &Arguments,
+    path: &str,
+) -> Result<T, Failure> {
     let config = configuration(arguments)?;
     runtime()?.block_on(client(&config).post(path)).map_err(refused)
 }

@@ -8,6 +8,8 @@
 //! Nothing here opens a file; paths and addresses are as they were written.
 
 mod cross;
+mod key;
+mod publish;
 pub mod resolver;
 mod source;
 pub mod v1;
@@ -17,6 +19,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 pub use cross::check_against;
+pub use key::{Secret, TransferKey};
+pub use publish::{Folder, HttpPublish, Publish, SecondaryServer, Transfer};
 pub use resolver::Resolver;
 pub use source::Source;
 pub use zone::FileZone;
@@ -61,8 +65,14 @@ pub struct Config {
     pub publish: Publish,
     /// What is written to the log.
     pub log: Log,
+    /// Prediction from names and their neighbourhood.
+    pub prediction: Prediction,
     /// Where claims come from, in the order of the file.
     pub sources: Vec<Source>,
+    /// Keys that sign transfers.
+    pub keys: Vec<TransferKey>,
+    /// Where systemd puts credentials, if it does. It is of the environment and not of the file.
+    pub credentials_directory: Option<PathBuf>,
     /// Policy zones from files, in the order in which they count within their standing.
     pub zones: Vec<FileZone>,
 }
@@ -140,13 +150,20 @@ pub struct Api {
     pub http: Option<SocketAddr>,
 }
 
-/// Where zones go.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Publish {
-    /// A directory that gets an RPZ file for each zone that acts, if any.
-    pub directory: Option<PathBuf>,
-    /// What the names of all zones of ours end in.
-    pub origin: Name,
+/// Prediction from names and their neighbourhood.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Prediction {
+    /// Whether a model is trained and used.
+    pub enabled: bool,
+    /// Seconds between two trainings.
+    pub interval_seconds: u32,
+}
+
+impl Default for Prediction {
+    /// On, daily: feeds bring a day's news a day.
+    fn default() -> Self {
+        Self { enabled: true, interval_seconds: 86_400 }
+    }
 }
 
 /// What is written to the log.

@@ -7,22 +7,27 @@ use hickory_proto::rr::RecordType;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::book::Book;
-use crate::api::{Answers, AsnQuestion, AsnRankQuestion, Reloaded, WhyQuestion};
+use super::releases::Order;
+use super::training::Trainer;
+use super::transfers::Transfers;
+use crate::api::{Answers, AsnQuestion, AsnRankQuestion, Reloaded, WhyQuestion, ZoneOrder};
 use crate::bgp::Family;
 use crate::diagnostic::Diagnostic;
 use crate::model::time::Clock;
 use crate::model::{Indicator, Name, Timestamp};
 use crate::pipeline::report::{
-    AsnRanking, AsnSays, FeedSays, PolicySays, PopularitySays, SnapshotSays, Status, Why, ZoneSays,
+    AsnRanking, AsnSays, FeedSays, PolicySays, PopularitySays, PredictionSays, SnapshotSays,
+    Status, VersionSays, Why, ZoneSays,
 };
 use crate::pipeline::{Published, Subject};
 use crate::policy::outward;
+use crate::ports::Ledger;
 use crate::publish::file;
 use crate::resolver::cache::CachingUpstream;
 use crate::resolver::upstream::UpstreamResolver;
 use crate::snapshot::Transport;
 use crate::telemetry::Metrics;
-use crate::zone::Mode;
+use crate::zone::{Mode, Serial};
 
 /// The daemon as its socket sees it.
 pub struct Voice {
@@ -38,6 +43,12 @@ pub struct Voice {
     pub metrics: Arc<Metrics>,
     /// The time.
     pub clock: Arc<dyn Clock>,
+    /// Trains the model of names.
+    pub trainer: Arc<Trainer>,
+    /// What people ask about later.
+    pub ledger: Arc<dyn Ledger>,
+    /// Zones that leave by transfer, if any do.
+    pub transfers: Option<Arc<Transfers>>,
     /// What does not change while the daemon runs.
     pub fixed: Fixed,
     /// What is known of names.
@@ -74,13 +85,47 @@ impl Answers for Voice {
         self.metrics.cache_entries.set(count(cache.entry_count() as u64));
         self.metrics.cache_size_bytes.set(count(cache.size_bytes()));
         self.metrics.queries_in_flight.set(count(self.upstream.in_flight() as u64));
+        if let Some(transfers) = &self.transfers {
+            transfers.measure(self.clock.now());
+        }
         self.metrics.encode()
     }
 
     fn status(&self) -> Status {
         let state = self.published.borrow().clone();
         let policy = self.policy.borrow().clone();
-        status(&state, &self.book, policy, &self.fixed, self.clock.now())
+        let now = self.clock.now();
+        let status = status(&state, &self.book, policy, &self.fixed, now);
+        let mut status = with_prediction(status, self.trainer.says());
+        if let Some(transfers) = &self.transfers {
+            for zone in &mut status.zones {
+                let name = Name::from_presentation(&zone.name).ok();
+                zone.published = name.and_then(|name| transfers.says(&name, now));
+            }
+        }
+        status
+    }
+
+    fn zone_history(&self, zone: &str) -> Result<Vec<VersionSays>, Diagnostic> {
+        let (transfers, name) = self.published_zone(zone)?;
+        transfers.history(&name).ok_or_else(|| {
+            Diagnostic::error(format!("the zone `{name}` is not published"))
+                .hint("`sekisho zones` lists those that are")
+        })
+    }
+
+    async fn order_zone(&self, zone: &str, order: ZoneOrder) -> Result<String, Diagnostic> {
+        let (transfers, name) = self.published_zone(zone)?;
+        let order = match order {
+            ZoneOrder::Promote => Order::Promote,
+            ZoneOrder::RollBack { serial } => Order::RollBack(Serial(serial)),
+            ZoneOrder::Resume => Order::Resume,
+        };
+        transfers.order(name, order).await
+    }
+
+    fn train(&self) -> Result<(), Diagnostic> {
+        self.trainer.train_now()
     }
 
     fn feeds(&self) -> Vec<FeedSays> {
@@ -141,6 +186,20 @@ impl Answers for Voice {
     }
 }
 
+impl Voice {
+    fn published_zone(&self, zone: &str) -> Result<(&Arc<Transfers>, Name), Diagnostic> {
+        let name = Name::from_host(zone.trim().trim_end_matches('.')).map_err(|error| {
+            Diagnostic::error(format!("`{zone}` is not a name: {error}"))
+                .hint("`sekisho zones` lists the zones")
+        })?;
+        let transfers = self.transfers.as_ref().ok_or_else(|| {
+            Diagnostic::error("no zone leaves by transfer")
+                .hint("add a `[[secondary]]` to the configuration")
+        })?;
+        Ok((transfers, name))
+    }
+}
+
 /// The worst AS.
 pub fn asn_ranking(state: &Published, question: &AsnRankQuestion, now: Timestamp) -> AsnRanking {
     let family = if question.v6 { Family::V6 } else { Family::V4 };
@@ -172,6 +231,20 @@ pub fn why(state: &Published, question: &WhyQuestion, now: Timestamp) -> Result<
         transport: Transport::Udp,
     };
     Ok(state.why(&subject, None, now))
+}
+
+/// The same with how prediction stands.
+pub fn with_prediction(status: Status, prediction: PredictionSays) -> Status {
+    let mut status = status;
+    let why = match (&prediction.model, &prediction.failure) {
+        _ if !prediction.enabled => Some("`[prediction]` is off".to_owned()),
+        (None, Some((_, error))) => Some(error.clone()),
+        (None, None) => Some("no model has been trained yet".to_owned()),
+        (Some(_), _) => None,
+    };
+    status.not_running.extend(why.map(|why| format!("prediction: {why}")));
+    status.prediction = Some(prediction);
+    status
 }
 
 /// How the program is.
@@ -217,6 +290,7 @@ pub fn status(
             domains: state.standings.popularity.len(),
             short_history: state.standings.popularity.short_history,
         },
+        prediction: None,
         zones,
         sources,
         policy,
@@ -235,6 +309,7 @@ fn zone_says(state: &Published, zone: &crate::zone::PolicyZone, fixed: &Fixed) -
         groups: state.policy.group_names(zone.options.groups).map(str::to_owned).collect(),
         exported: exported
             .map(|directory| file::path(directory, zone.zone.origin()).display().to_string()),
+        published: None,
     }
 }
 

@@ -80,6 +80,11 @@ impl Book {
 
     /// Ranks of registrable domains by all lists in use, as the archive has them.
     pub fn popularity(&self, suffixes: &PublicSuffixes, now: Timestamp) -> Popularity {
+        Popularity::join(&self.rank_lists(), now.0 / 86_400, suffixes, self.hash_seed)
+    }
+
+    /// All popularity lists in use, as the archive has them.
+    pub fn rank_lists(&self) -> Vec<RankList> {
         let mut lists: Vec<RankList> = Vec::new();
         for source in self.in_use().filter(|source| source.role == Role::Popularity) {
             match self.archive.ranks(&source.id) {
@@ -87,7 +92,7 @@ impl Book {
                 Err(error) => tracing::error!(source = %source.id, %error, "ranks are left out"),
             }
         }
-        Popularity::join(&lists, now.0 / 86_400, suffixes, self.hash_seed)
+        lists
     }
 
     /// Announced prefixes and names of AS by all sources in use, in the order of the configuration.

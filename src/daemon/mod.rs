@@ -6,24 +6,31 @@
 //! export). A stop goes the other way round.
 
 pub mod answers;
+pub mod artefacts;
 pub mod book;
 pub mod clock;
 pub mod designation;
 pub mod exporter;
 pub mod feeds;
 pub mod keeper;
+pub mod keys;
 pub mod local;
 pub mod neighbourhood;
 pub mod notices;
 pub mod offline;
 pub mod publisher;
+pub mod records;
+pub mod releases;
 pub mod reload;
 pub mod resolver;
 pub mod restore;
 pub mod service;
 pub mod sockets;
 pub mod state;
+pub mod training;
+pub mod transfers;
 pub mod watch;
+pub mod why;
 pub mod writer;
 
 use std::os::unix::fs::PermissionsExt as _;
@@ -45,6 +52,7 @@ use crate::diagnostic::Diagnostic;
 use crate::model::time::Clock;
 use crate::pipeline::Published;
 use crate::pipeline::report::{PolicySays, Status};
+use crate::ports::WhyService;
 use crate::resolver::garden::Garden;
 use crate::resolver::handler::InForce;
 use crate::resolver::upstream::UpstreamResolver;
@@ -87,6 +95,7 @@ pub async fn serve(
         mut pipeline,
         mut standings,
         mut counting,
+        prediction,
         book,
         local,
         fell_back,
@@ -98,6 +107,11 @@ pub async fn serve(
     }
     if !fell_back && let Err(error) = local.keep(state.directory()) {
         tracing::error!(%error, "a start with broken files would not know this policy");
+    }
+
+    let (ledger, finding) = records::open(state.directory(), started_at)?;
+    if let Some(finding) = finding {
+        tracing::warn!("{finding}");
     }
 
     let (events, inbox) = mpsc::channel();
@@ -147,6 +161,12 @@ pub async fn serve(
         .spawn(move || writer.run(&inbox, judge_at_once))
         .map_err(|error| vec![Diagnostic::error(format!("no thread: {error}"))])?;
 
+    let (keys, findings) = keys::KeyRing::read(&config)?;
+    for finding in &findings {
+        tracing::warn!("{finding}");
+    }
+    let out = transfers::prepare(&config, &keys, state.directory(), state.seed, &clock, &metrics);
+    let transfers = out.as_ref().map(|out| out.transfers.clone());
     let stop = CancellationToken::new();
     let again = Arc::new(tokio::sync::Notify::new());
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
@@ -163,6 +183,8 @@ pub async fn serve(
         stop: stop.clone(),
         reread,
         again: again.clone(),
+        transfers: transfers.as_ref().map(|transfers| transfers.service()),
+        why: why_desk(&config, &readers, transfers.clone()),
     })?;
     let mut not_running = Vec::new();
     if config.dnssec.validate && matches!(config.upstream.mode, UpstreamMode::Forward { .. }) {
@@ -174,13 +196,30 @@ pub async fn serve(
     open_garden(&config, &readers, &clock, state.seed, &stop, &mut not_running).await?;
     feeds.look_at(readers.clone());
     feeds.run(&stop);
+    let trainer = Arc::new(training::Trainer::new(
+        config.prediction,
+        state.directory(),
+        prediction,
+        book.clone(),
+        readers.clone(),
+        clock.clone(),
+        events.clone(),
+    ));
+    tokio::spawn(trainer.clone().run(stop.clone()));
+    tokio::spawn(records::keep_tidy(ledger.clone(), clock.clone(), stop.clone()));
 
     let (says, policy) =
         state_watch::channel(PolicySays::of(fell_back, started_at.0, &local.findings));
     let (reload, commands) = tokio::sync::mpsc::channel(4);
     let export = open_export(&config, &readers, &clock)?;
+    if !artefacts::open(&config, state.directory(), &readers, &clock, &stop).await? {
+        not_running.push("artefacts over HTTP: `[publish.http] listen` is empty".to_owned());
+    }
     not_running.push("look-ups: no provider is built into this version".to_owned());
-    not_running.push("zone transfer: zones leave as files in this version".to_owned());
+    match out {
+        Some(out) => out.run(readers.clone(), &stop),
+        None => not_running.push("zone transfer: there is no `[[secondary]]`".to_owned()),
+    }
     let voice = Arc::new(Voice {
         published: readers,
         book,
@@ -188,6 +227,9 @@ pub async fn serve(
         reload,
         metrics: metrics.clone(),
         clock: clock.clone(),
+        ledger: ledger.clone(),
+        transfers,
+        trainer,
         caching: doors.caching.clone(),
         upstream,
         fixed: Fixed {
@@ -287,19 +329,33 @@ async fn open_garden(
     Ok(())
 }
 
+/// Who says why names are blocked, where somebody may ask over DNS.
+fn why_desk(
+    config: &Config,
+    readers: &state_watch::Receiver<Arc<Published>>,
+    transfers: Option<Arc<transfers::Transfers>>,
+) -> Option<Arc<dyn WhyService>> {
+    let networks = config.publish.why_from.clone();
+    let (published, origin) = (readers.clone(), config.publish.origin.clone());
+    (!networks.is_empty())
+        .then(|| Arc::new(why::WhyDesk { published, networks, origin, transfers }) as _)
+}
+
 /// Starts the export, where one is configured.
 fn open_export(
     config: &Config,
     readers: &state_watch::Receiver<Arc<Published>>,
     clock: &Arc<dyn Clock>,
 ) -> Result<Option<std::path::PathBuf>, Diagnostic> {
-    let Some(directory) = &config.publish.directory else { return Ok(None) };
-    let exporter = Exporter::open(directory, clock.clone()).map_err(|error| {
-        Diagnostic::error(format!("{}: {error}", directory.display()))
-            .hint("`[publish] directory` names where zones are exported to")
-    })?;
-    tokio::spawn(exporter.run(readers.clone()));
-    Ok(Some(directory.clone()))
+    for folder in config.publish.all_folders() {
+        let shown = folder.directory.display().to_string();
+        let exporter = Exporter::open(folder, clock.clone()).map_err(|error| {
+            Diagnostic::error(format!("{shown}: {error}"))
+                .hint("`[publish] directory` names where zones are exported to")
+        })?;
+        tokio::spawn(exporter.run(readers.clone()));
+    }
+    Ok(config.publish.directory.clone())
 }
 
 async fn open_api(

@@ -6,12 +6,15 @@ use super::answers::{self, Fixed};
 use super::book::Book;
 use super::restore::{Restored, restore};
 use super::state::State;
+use super::training;
 use crate::api::{AsnQuestion, AsnRankQuestion, WhyQuestion};
 use crate::config::Config;
 use crate::diagnostic::Diagnostic;
 use crate::model::Timestamp;
 use crate::pipeline::Published;
-use crate::pipeline::report::{AsnRanking, AsnSays, FeedSays, PolicySays, Status, Why};
+use crate::pipeline::report::{
+    AsnRanking, AsnSays, FeedSays, PolicySays, PredictionSays, Status, Why,
+};
 
 /// What the daemon would begin with.
 pub struct Offline {
@@ -19,6 +22,7 @@ pub struct Offline {
     pub published: Arc<Published>,
     book: Book,
     policy: PolicySays,
+    prediction: PredictionSays,
 }
 
 impl Offline {
@@ -37,10 +41,12 @@ impl Offline {
             let first = findings.into_iter().find(Diagnostic::is_error);
             first.unwrap_or_else(|| Diagnostic::error("there is no policy to go by"))
         })?;
-        let Restored { mut pipeline, book, local, fell_back, .. } = restored;
+        let Restored { mut pipeline, book, local, fell_back, prediction, .. } = restored;
+        let prediction =
+            PredictionSays { enabled: config.prediction.enabled, ..training::says_of(&prediction) };
         let published = pipeline.assemble(now).map_err(|e| Diagnostic::error(e.to_string()))?;
         let policy = PolicySays::of(fell_back, now.0, &local.findings);
-        Ok(Self { published, book, policy })
+        Ok(Self { published, book, policy, prediction })
     }
 
     /// Why an indicator would be answered as it would.
@@ -67,7 +73,8 @@ impl Offline {
             not_running: vec!["the daemon".to_owned()],
             export: None,
         };
-        answers::status(&self.published, &self.book, self.policy.clone(), &fixed, now)
+        let says = answers::status(&self.published, &self.book, self.policy.clone(), &fixed, now);
+        answers::with_prediction(says, self.prediction.clone())
     }
 
     /// Every source and its state.

@@ -18,6 +18,7 @@ use crate::config::{Config, UpstreamMode};
 use crate::diagnostic::Diagnostic;
 use crate::model::Network;
 use crate::model::time::Clock;
+use crate::ports::{TransferService, WhyService};
 use crate::resolver::access::Access;
 use crate::resolver::cache::{CacheSettings, CachingUpstream};
 use crate::resolver::encrypted::{Encrypted, QuicFront};
@@ -122,6 +123,10 @@ pub struct Needs<'a> {
     pub reread: Box<Reread>,
     /// Somebody wants that.
     pub again: Arc<Notify>,
+    /// Who answers transfers, where zones are published.
+    pub transfers: Option<Arc<dyn TransferService>>,
+    /// Who says why names are blocked, where somebody may ask.
+    pub why: Option<Arc<dyn WhyService>>,
 }
 
 /// The open doors.
@@ -173,7 +178,8 @@ pub fn open(needs: Needs<'_>) -> Result<Doors, Diagnostic> {
         in_force: needs.in_force,
         upstream: Arc::new(caching),
         runtime: Handle::current(),
-        transfers: None,
+        transfers: needs.transfers,
+        why: needs.why,
         clock: needs.clock,
         events: EventSender::nobody(),
     };

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::book::Book;
 use super::local::{self, Local};
 use super::neighbourhood::Counting;
+use super::training;
 use crate::archive::{Archive, Generation, Generations};
 use crate::config::{self, Config};
 use crate::diagnostic::Diagnostic;
@@ -29,6 +30,8 @@ pub struct Restored {
     pub standings: Standings,
     /// The ranks of networks.
     pub counting: Counting,
+    /// What was predicted by.
+    pub prediction: training::Kept,
     /// The sources.
     pub book: Book,
     /// The operator's files as they are now.
@@ -66,7 +69,17 @@ pub fn restore(
     let (counting, found) = Counting::open(state, table, names);
     findings.extend(found);
     let neighbourhood = Arc::new(counting.neighbourhood());
-    let standings = Standings { suffixes, popularity, neighbourhood, ..Standings::default() };
+    let prediction = match config.prediction.enabled {
+        true => {
+            let (kept, found) = training::Kept::read(state);
+            findings.extend(found);
+            kept
+        }
+        false => training::Kept::default(),
+    };
+    let predictor = prediction.predictor.clone();
+    let standings =
+        Standings { suffixes, popularity, neighbourhood, predictor, ..Standings::default() };
     pipeline.set_standings(standings.clone());
     pipeline.set_sources(sources(config, &book, &mut findings));
 
@@ -82,7 +95,17 @@ pub fn restore(
             false
         }
     };
-    Ok(Restored { pipeline, standings, counting, book, local, fell_back, has_generation, findings })
+    Ok(Restored {
+        pipeline,
+        standings,
+        counting,
+        prediction,
+        book,
+        local,
+        fell_back,
+        has_generation,
+        findings,
+    })
 }
 
 /// The policy of the files, or the last accepted one where the files are broken.

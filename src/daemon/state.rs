@@ -5,6 +5,8 @@
 //! STATE/seed        16 hexadecimal digits, drawn once: keys hash tables and jitter
 //! STATE/archive/    last good claims ([`crate::archive`])
 //! STATE/zones/      compiled zones of the last generation ([`crate::archive::generation`])
+//! STATE/ledger.sqlite   records ([`super::records`])
+//! STATE/prediction*.json  the model of names, and how it was trained ([`super::training`])
 //! STATE/networks/   ranks of networks ([`super::neighbourhood`])
 //! STATE/rpz/        exported zones, where the configuration names no other place
 //! STATE/spool/      downloads under way

@@ -1,7 +1,13 @@
 //! What the program says of itself and of one indicator, as values: the command line prints them,
 //! `--json` and the socket give them as they are.
 
+mod published;
+
 use serde::{Deserialize, Serialize};
+
+pub use published::{
+    CanarySays, NotifySays, PublishedSays, SecondarySays, TransferSays, VersionSays,
+};
 
 use crate::diagnostic::Diagnostic;
 
@@ -343,6 +349,9 @@ pub struct Status {
     pub levels: [usize; 4],
     /// Popularity, as guards see it.
     pub popularity: PopularitySays,
+    /// Prediction from names; none where nobody asked.
+    #[serde(default)]
+    pub prediction: Option<PredictionSays>,
     /// The policy zones in order.
     pub zones: Vec<ZoneSays>,
     /// How many sources are fresh, stale or failing, waiting for a first copy, and off.
@@ -351,6 +360,48 @@ pub struct Status {
     pub policy: PolicySays,
     /// What is not running, and why.
     pub not_running: Vec<String>,
+}
+
+/// The model of names, and how it came about.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct PredictionSays {
+    /// Whether the configuration has it on.
+    pub enabled: bool,
+    /// A model is being trained.
+    pub running: bool,
+    /// SHA-256 of the model in force, in hex.
+    pub model: Option<String>,
+    /// When it was trained, in seconds since 1970: nothing later was looked at.
+    pub trained_at: Option<u32>,
+    /// How many weights it has.
+    pub weights: usize,
+    /// What it was trained on, where that is known.
+    pub training: Option<TrainingSays>,
+    /// When the next one is trained, in seconds since 1970.
+    pub due_at: Option<u32>,
+    /// Why the last training gave none, and when.
+    pub failure: Option<(u32, String)>,
+}
+
+/// What a model was trained on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TrainingSays {
+    /// SHA-256 of the model, in hex.
+    pub model: String,
+    /// When, in seconds since 1970.
+    pub trained_at: u32,
+    /// Milliseconds that it took.
+    pub took_ms: u64,
+    /// Names that became listed in the weeks before.
+    pub malicious: usize,
+    /// Popular names.
+    pub honest: usize,
+    /// Names that became listed in the month of the calibration.
+    pub calibrated_on: usize,
+    /// The sources.
+    pub sources: Vec<String>,
+    /// The popularity lists.
+    pub lists: Vec<String>,
 }
 
 /// The snapshot in force.
@@ -392,6 +443,9 @@ pub struct ZoneSays {
     pub groups: Vec<String>,
     /// The file it is exported to, if it is.
     pub exported: Option<String>,
+    /// How it leaves by transfer, if it does.
+    #[serde(default)]
+    pub published: Option<PublishedSays>,
 }
 
 /// Sources by state.

@@ -29,7 +29,7 @@ mod site;
 mod train;
 
 pub use apply::{Prediction, Predictor, Reason};
-pub use model::{ModelError, PredictionModel};
+pub use model::{MODEL_SIZE_BYTES_MAX, ModelError, PredictionModel};
 pub use site::Site;
 pub use train::{Material, Training, TrainingError, train};
 

@@ -71,8 +71,7 @@ impl SigningKey {
     pub fn read(text: &str) -> Result<Self, SigningError> {
         let line = text.lines().nth(1).ok_or(SigningError::Malformed)?;
         let octets = BASE64.decode(line.trim().as_bytes()).map_err(|_| SigningError::Malformed)?;
-        let octets: [u8; SECRET_OCTETS] =
-            octets.try_into().map_err(|_| SigningError::Malformed)?;
+        let octets: [u8; SECRET_OCTETS] = octets.try_into().map_err(|_| SigningError::Malformed)?;
         if &octets[..2] != ALGORITHM || &octets[4..6] != CHECKSUM {
             return Err(SigningError::Malformed);
         }
@@ -105,9 +104,7 @@ impl SigningKey {
 
     /// The public key as `minisign -P` takes it.
     pub fn public_key(&self) -> String {
-        BASE64.encode(
-            &[&ALGORITHM[..], &self.number, self.pair.public_key().as_ref()].concat(),
-        )
+        BASE64.encode(&[&ALGORITHM[..], &self.number, self.pair.public_key().as_ref()].concat())
     }
 
     /// The key's number as minisign shows it.

@@ -36,12 +36,12 @@ pub mod record;
 pub mod replay;
 mod shipped;
 
-pub use guards::HOSTED_DOMAINS_SHARED;
 pub use counterfactual::pivotal_source;
 pub use decision::{Decision, Previous, decide};
 pub use explain::{Explanation, explain};
 pub use facts::{Facts, Kind, Listing};
 pub use file::Reference;
+pub use guards::HOSTED_DOMAINS_SHARED;
 pub use guards::{Finding, Findings, Guard};
 pub use level::Level;
 pub use lifetime::valid_for_seconds;

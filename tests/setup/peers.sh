@@ -8,12 +8,15 @@ packages=(
     bind9 bind9-utils bind9-dnsutils # named, named-checkzone, dig
     unbound
     nsd
-    knot-dnsutils  # kdig
+    knot knot-dnsutils  # knotd, kdig
+    pdns-recursor
+    knot-resolver  # kresd
+    minisign       # signatures of artefacts
     curl           # DNS over HTTPS by hand
     systemd procps # systemd-analyze, and the kill that the unit names
     iproute2 xz-utils # a network of a test's own, and lists as they are recorded
 )
-services=(named unbound unbound-resolvconf nsd)
+services=(named unbound unbound-resolvconf nsd knot pdns-recursor)
 
 is_installed() {
     [ "$(dpkg-query --show --showformat '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]

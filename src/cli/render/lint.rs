@@ -26,7 +26,8 @@ pub fn linted(linted: &Linted) -> String {
         (Some(Weight::Error), _) => format!("{}, some of them grave", counted(found, "finding")),
         (Some(_), _) => counted(found, "finding"),
     };
-    let rules = format!("{} rule{}", grouped(report.rules), if report.rules == 1 { "" } else { "s" });
+    let rules =
+        format!("{} rule{}", grouped(report.rules), if report.rules == 1 { "" } else { "s" });
     let serial = report.serial.map_or_else(String::new, |serial| format!(", serial {serial}"));
     let who = linted.profiles.join(", ");
     out += &format!("{} for {who}: {rules}{serial}: {verdict}\n", styled(STRONG, name));

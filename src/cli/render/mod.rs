@@ -3,6 +3,7 @@
 pub mod asn;
 pub mod evaluate;
 pub mod feeds;
+pub mod fleet;
 pub mod lint;
 pub mod status;
 pub mod why;

@@ -1,7 +1,9 @@
 //! `sekisho status` and `sekisho zones`.
 
-use super::{BAD, Columns, FAINT, GOOD, STRONG, WARN, ago, cell, grouped, octets, plain, styled};
-use crate::pipeline::report::{Status, ZoneSays};
+use super::{
+    BAD, Columns, FAINT, GOOD, STRONG, WARN, ago, cell, grouped, harmless, octets, plain, styled,
+};
+use crate::pipeline::report::{PredictionSays, Status, ZoneSays};
 
 /// How the program is.
 pub fn status(status: &Status) -> String {
@@ -59,6 +61,9 @@ pub fn status(status: &Status) -> String {
             ),
         },
     );
+    if let Some(says) = &status.prediction {
+        line("prediction", prediction(says, now));
+    }
     let c = status.sources;
     line("sources", format!("{} ok, {} stale, {} empty, {} off", c.ok, c.stale, c.empty, c.off));
     line("policy", policy(status));
@@ -67,12 +72,46 @@ pub fn status(status: &Status) -> String {
         out.push_str(&format!("\n{finding}\n"));
     }
     out.push('\n');
-    out.push_str(&zones(&status.zones));
+    out.push_str(&zones(&status.zones, now));
     if !status.not_running.is_empty() {
         out.push_str(&format!("\n{}\n", styled(STRONG, "not running")));
         for what in &status.not_running {
             out.push_str(&format!("  {what}\n"));
         }
+    }
+    out
+}
+
+/// The model of names, and what it was trained on.
+pub fn prediction(says: &PredictionSays, now: u32) -> String {
+    let mut out = match (&says.model, says.trained_at) {
+        _ if !says.enabled => return "off".to_owned(),
+        (Some(model), Some(at)) => {
+            format!(
+                "model {:.12}, {} weights, trained {}",
+                model,
+                grouped(says.weights),
+                ago(at, now)
+            )
+        }
+        _ => "no model yet".to_owned(),
+    };
+    if let Some(t) = &says.training {
+        out.push_str(&format!(
+            " in {}.{} s on {} listed and {} popular names of {} and {}",
+            t.took_ms / 1000,
+            t.took_ms % 1000 / 100,
+            grouped(t.malicious),
+            grouped(t.honest),
+            t.sources.join(", "),
+            t.lists.join(", "),
+        ));
+    }
+    if says.running {
+        out.push_str("; being trained now");
+    }
+    if let Some((at, error)) = &says.failure {
+        out.push_str(&format!("; {} {}", styled(WARN, ago(*at, now)), harmless(error)));
     }
     out
 }
@@ -90,7 +129,7 @@ fn policy(status: &Status) -> String {
 }
 
 /// The policy zones in order of precedence.
-pub fn zones(zones: &[ZoneSays]) -> String {
+pub fn zones(zones: &[ZoneSays], now: u32) -> String {
     let mut columns = Columns::right(&[1, 2]);
     columns.row([
         cell(FAINT, "policy zone"),
@@ -111,5 +150,5 @@ pub fn zones(zones: &[ZoneSays]) -> String {
             plain(zone.exported.as_deref().unwrap_or("-")),
         ]);
     }
-    columns.lines(0)
+    columns.lines(0) + &super::fleet::fleet(zones, now)
 }

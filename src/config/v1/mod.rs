@@ -1,6 +1,10 @@
 //! What may stand in a configuration file of version 1. `default.toml` beside the parent module
 //! has every key with what it is for.
 
+mod files;
+mod key;
+mod prediction;
+mod publish;
 mod resolver;
 mod source;
 mod upstream;
@@ -10,11 +14,10 @@ mod zone;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use super::{Api, Config, Dnssec, Log, Page, Publish};
+use super::{Api, Config, Dnssec, Log, Page};
 use crate::diagnostic::Diagnostic;
 use crate::document::{Table, Value};
-use crate::model::{Name, Network};
-use crate::policy::compile;
+use crate::model::Network;
 use crate::source::settings::LicenceMode;
 use crate::telemetry::log::FILTER_DEFAULT;
 
@@ -33,6 +36,7 @@ pub(super) fn read(root: &Table<'_>, file: &str) -> Config {
     let directory = |key, otherwise: &str| {
         PathBuf::from(root.get(key).and_then(|v| path(&v)).unwrap_or(otherwise))
     };
+    let keys = key::keys(root, file);
     let licences = [("personal", LicenceMode::Personal), ("commercial", LicenceMode::Commercial)];
     Config {
         state_directory: directory("state_directory", "var"),
@@ -49,9 +53,12 @@ pub(super) fn read(root: &Table<'_>, file: &str) -> Config {
             listen: table.map_or_else(Vec::new, |table| listen(table, "listen")),
         }),
         api: section(root, "api", api),
-        publish: section(root, "publish", publish),
+        publish: section(root, "publish", |table| publish::publish(root, table, &keys, file)),
         log: section(root, "log", log),
+        prediction: section(root, "prediction", prediction::prediction),
         sources: source::sources(root, file),
+        keys,
+        credentials_directory: None,
         zones: zone::zones(root, file),
     }
 }
@@ -85,16 +92,6 @@ fn api(table: Option<&Table<'_>>) -> Api {
     Api {
         socket: PathBuf::from(get("socket").and_then(|v| path(&v)).unwrap_or("var/sekisho.sock")),
         http,
-    }
-}
-
-fn publish(table: Option<&Table<'_>>) -> Publish {
-    let get = |key| table.and_then(|table| table.get(key));
-    Publish {
-        directory: get("directory").and_then(|v| path(&v)).map(PathBuf::from),
-        origin: get("origin").and_then(|v| v.parse(words::zone_name)).unwrap_or_else(|| {
-            Name::from_presentation(compile::ZONE_SUFFIX).expect("a constant name is sound")
-        }),
     }
 }
 

@@ -72,7 +72,8 @@ impl<'s> Blocked<'s> {
                     continue;
                 }
                 let found = exceptions.partition_point(|held| &held[..] < name.key());
-                let under = |held: &Vec<u8>| held.len() > name.key().len() && held.starts_with(name.key());
+                let under =
+                    |held: &Vec<u8>| held.len() > name.key().len() && held.starts_with(name.key());
                 let mut under_it = exceptions[found..].iter().take(2);
                 give(BlockedName {
                     name,

@@ -17,16 +17,14 @@ pub fn write(format: Format, blocked: Blocked<'_>, out: &mut impl Write) -> io::
     if format == Format::Unbound {
         writeln!(out, "server:")?;
     }
-    blocked.each_name(|blocked| {
-        match line(format, &blocked) {
-            Some(line) => {
-                tally.entries += 1;
-                out.write_all(line.as_bytes())
-            }
-            None => {
-                tally.left_out += 1;
-                Ok(())
-            }
+    blocked.each_name(|blocked| match line(format, &blocked) {
+        Some(line) => {
+            tally.entries += 1;
+            out.write_all(line.as_bytes())
+        }
+        None => {
+            tally.left_out += 1;
+            Ok(())
         }
     })?;
     Ok(tally)
@@ -50,8 +48,7 @@ fn line(format: Format, blocked: &BlockedName<'_>) -> Option<String> {
 
 /// The name as hosts are written; none where it has characters that none of these formats takes.
 fn host(name: crate::model::NameRef<'_>) -> Option<String> {
-    let plain = |label: &[u8]| {
-        label.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
-    };
+    let plain =
+        |label: &[u8]| label.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
     (!name.is_root() && name.labels().all(plain)).then(|| name.to_string())
 }

@@ -66,9 +66,10 @@ pub fn first_seen(state: &Published, name: NameRef<'_>) -> Option<Timestamp> {
 
 /// The sources that name it, in the order of the configuration.
 pub fn sources(state: &Published, name: NameRef<'_>) -> Vec<String> {
-    let naming = state.sources.iter().filter(|source| {
-        source.claims.name(name).is_some_and(|claim| !claim.exception)
-    });
+    let naming = state
+        .sources
+        .iter()
+        .filter(|source| source.claims.name(name).is_some_and(|claim| !claim.exception));
     naming.take(SOURCES_MAX).map(|source| source.profile.id.to_string()).collect()
 }
 

@@ -113,15 +113,13 @@ impl Shelf {
         let before = std::mem::take(&mut self.stock);
         let mut errors = Vec::new();
         let mut next = Stock { objects: before.objects.clone(), ..Stock::default() };
-        let mut keep = |name: String, made: io::Result<Artefact>| {
-            match made {
-                Ok(artefact) => drop(next.artefacts.insert(name, artefact)),
-                Err(error) => {
-                    if let Some(held) = before.artefacts.get(&name) {
-                        next.artefacts.insert(name.clone(), held.clone());
-                    }
-                    errors.push((name, error));
+        let mut keep = |name: String, made: io::Result<Artefact>| match made {
+            Ok(artefact) => drop(next.artefacts.insert(name, artefact)),
+            Err(error) => {
+                if let Some(held) = before.artefacts.get(&name) {
+                    next.artefacts.insert(name.clone(), held.clone());
                 }
+                errors.push((name, error));
             }
         };
         for zone in zones {
@@ -255,16 +253,8 @@ impl Shelf {
             let file = name.rsplit('/').next().unwrap_or(name);
             key.sign(&hash, &format!("timestamp:{}\tfile:{file}\thashed", now.0))
         });
-        let artefact = Artefact {
-            media_type,
-            octets,
-            packed_octets,
-            sha256,
-            signature,
-            tally,
-            at: now,
-            path,
-        };
+        let artefact =
+            Artefact { media_type, octets, packed_octets, sha256, signature, tally, at: now, path };
         packed.persist(artefact.packed_path()).map_err(|error| error.error)?;
         plain.persist(&artefact.path).map_err(|error| error.error)?;
         Ok(artefact)
@@ -352,4 +342,3 @@ impl Write for Sink {
         self.plain.flush()
     }
 }
-

@@ -129,9 +129,9 @@ impl<W: Write> Writer<'_, W> {
         let value = escaped(&text);
         let pattern = match (name.itself, name.below && !name.has_exception) {
             (true, false) => format!("[domain-name:value = '{value}']"),
-            (true, true) => format!(
-                "[domain-name:value = '{value}' OR domain-name:value LIKE '%.{value}']"
-            ),
+            (true, true) => {
+                format!("[domain-name:value = '{value}' OR domain-name:value LIKE '%.{value}']")
+            }
             (false, true) => format!("[domain-name:value LIKE '%.{value}']"),
             (false, false) => return Ok(()),
         };

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use futures_util::TryStreamExt as _;
 use http::header::{
     ACCEPT_ENCODING, ACCEPT_RANGES, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE,
-    CONTENT_TYPE, ETAG, IF_NONE_MATCH, IF_RANGE, RANGE, VARY,
+    CONTENT_TYPE, ETAG, IF_NONE_MATCH, IF_RANGE, RANGE, RETRY_AFTER, VARY,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use http_body_util::combinators::BoxBody;
@@ -38,7 +38,13 @@ pub struct Answer {
 enum Body {
     Text(String),
     /// A piece of a file with something before and behind.
-    File { before: String, path: PathBuf, start: u64, length: u64, behind: String },
+    File {
+        before: String,
+        path: PathBuf,
+        start: u64,
+        length: u64,
+        behind: String,
+    },
 }
 
 /// An answer whose file is open.
@@ -61,7 +67,12 @@ impl Answer {
     }
 
     /// A piece of a file with something before and behind.
-    pub fn around(media_type: &str, before: String, piece: (PathBuf, u64, u64), behind: &str) -> Self {
+    pub fn around(
+        media_type: &str,
+        before: String,
+        piece: (PathBuf, u64, u64),
+        behind: &str,
+    ) -> Self {
         let (path, start, length) = piece;
         let body = Body::File { before, path, start, length, behind: behind.to_owned() };
         let answer = Self { status: StatusCode::OK, headers: Vec::new(), body };
@@ -139,6 +150,10 @@ pub fn artefact(
     path: &str,
     headers: &HeaderMap,
 ) -> Answer {
+    if stock.artefacts.is_empty() {
+        let answer = Answer::text(StatusCode::SERVICE_UNAVAILABLE, "it is being made\n");
+        return answer.with(RETRY_AFTER, "10");
+    }
     let name = path.trim_start_matches('/');
     match name {
         "" => return Answer::text(StatusCode::OK, index(stock, public_key.is_some())),

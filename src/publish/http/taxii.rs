@@ -436,7 +436,9 @@ mod tests {
         assert_eq!(page(&format!("match[id]={id},x")), Ok(vec![2]));
         assert_eq!(page("match[version]=last"), Ok(vec![0, 1, 2]));
         assert_eq!(page("match[version]=1970-01-01T00:00:20.000Z"), Ok(vec![1]));
-        for query in ["added_after=x", "match[version]=x", "limit=0", "limit=x", "next=x", "x=1", "next=%f"] {
+        for query in
+            ["added_after=x", "match[version]=x", "limit=0", "limit=x", "next=x", "x=1", "next=%f"]
+        {
             assert!(page(query).is_err(), "{query}");
         }
     }

@@ -43,7 +43,8 @@ pub(super) fn by_transfer(facts: &Facts, profile: &Profile) -> String {
 
 pub(super) fn by_file(facts: &Facts, profile: &Profile) -> String {
     let mut caveats = CAVEATS.to_vec();
-    let reload = "named reads a file again with `rndc reload ZONE`; the file is replaced as a whole.";
+    let reload =
+        "named reads a file again with `rndc reload ZONE`; the file is replaced as a whole.";
     caveats.push(reload);
     let mut out = head("//", profile, By::File, facts, &caveats);
     out += &options(facts, profile);

@@ -51,9 +51,8 @@ pub(super) fn by_transfer(facts: &Facts, profile: &Profile) -> String {
     let mut signed = String::new();
     if let Some(key) = &facts.key {
         let (name, algorithm, secret) = (&key.name, &key.algorithm, key.secret());
-        out += &format!(
-            "\nkey:\n  - id: {name}\n    algorithm: {algorithm}\n    secret: {secret}\n"
-        );
+        out +=
+            &format!("\nkey:\n  - id: {name}\n    algorithm: {algorithm}\n    secret: {secret}\n");
         signed = format!("    key: {name}\n");
     }
     out += &format!(

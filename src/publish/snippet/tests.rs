@@ -1,3 +1,5 @@
+//! Blocks as people get them.
+
 use super::*;
 use crate::zone::profile::PROFILES;
 

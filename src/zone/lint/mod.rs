@@ -118,7 +118,7 @@ impl Code {
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Spot {
     /// The included file; none for the file itself.
-    pub file: Option<std::sync::Arc<str>>,
+    pub file: Option<String>,
     /// Line.
     pub line: u32,
     /// Column.
@@ -224,7 +224,8 @@ impl<'p> Linter<'p> {
     pub fn reject(&mut self, reject: &Reject) {
         self.report.records += 1;
         let Reject { file, line, column, problem } = reject;
-        let spot = Spot { file: file.clone(), line: *line, column: *column };
+        let file = file.as_deref().map(str::to_owned);
+        let spot = Spot { file, line: *line, column: *column };
         if matches!(problem, Problem::Syntax(SyntaxError::Name(NameError::NameTooLong))) {
             let origin = self.origin.as_ref().wire_octets();
             let text = format!("a name is too long with the zone's {origin} octets");

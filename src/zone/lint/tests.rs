@@ -1,3 +1,5 @@
+//! Files made to show each thing that bites somebody.
+
 use super::*;
 use crate::zone::file::Limits;
 use crate::zone::profile::{Family, PROFILES};

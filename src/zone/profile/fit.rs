@@ -307,7 +307,10 @@ mod tests {
     #[test]
     fn owners_that_are_too_long_and_rules_for_everything_are_left_out() {
         let long = format!("{}aaaa", "a.".repeat(121));
-        let rules = [(qname(&long), Action::NxDomain), (Trigger::QueryName(NamePattern::below(Name::root())), Action::NxDomain)];
+        let rules = [
+            (qname(&long), Action::NxDomain),
+            (Trigger::QueryName(NamePattern::below(Name::root())), Action::NxDomain),
+        ];
         let rules = [&rules[..], &[(qname("ok.test"), Action::NxDomain)]].concat();
         assert_eq!(
             fitted(&rules, "generic"),
