@@ -135,9 +135,11 @@ impl Releases {
         let edited = self.policy.replace(state.policy.clone());
         let edited = edited.is_some_and(|before| !Arc::ptr_eq(&before, &state.policy));
         let zones = self.maker.zones(&state.snapshot);
+        let mut new = Vec::new();
         for zone in &zones {
             let for_everyone = zone.here.options.groups.is_empty();
-            self.take(&zone.made, state.snapshot.id(), for_everyone, edited, now);
+            let first = self.take(&zone.made, state.snapshot.id(), for_everyone, edited, now);
+            new.extend(first.map(|edition| (edition, false)));
         }
         // Zones that are no longer in force are not given to anybody either.
         self.lines.retain(|name, _| zones.iter().any(|zone| zone.made.origin() == name.as_ref()));
@@ -146,14 +148,17 @@ impl Releases {
             let canaries = self.secondaries.has_canary(name.as_ref(), line.is_for_everyone());
             if let Some(edition) = line.advance(&pace, canaries, now) {
                 keep(journal, &edition, &self.metrics);
-                log(&edition, canaries);
+                new.push((edition, canaries));
             }
         }
         self.offer();
+        // What is said to be published can be had.
+        new.iter().for_each(|(edition, canaries)| log(edition, *canaries));
         let due = self.lines.values().filter_map(|(line, _)| line.due(&pace, now)).min();
         due.map(|at| now.age_seconds(at).max(1))
     }
 
+    /// Takes notice of a policy zone. The edition that it begins with, where that is new.
     fn take(
         &mut self,
         zone: &Zone,
@@ -161,8 +166,9 @@ impl Releases {
         for_everyone: bool,
         edited: bool,
         now: Timestamp,
-    ) {
+    ) -> Option<Arc<Edition>> {
         let name = zone.origin().to_owned();
+        let mut first = None;
         let line = match self.lines.get_mut(&name) {
             Some((line, _)) => {
                 if edited {
@@ -172,31 +178,38 @@ impl Releases {
                 line
             }
             None => {
-                let begun = self.begin(zone, snapshot, now);
-                &mut self.lines.entry(name).or_insert(begun).0
+                let (line, journal, edition) = self.begin(zone, snapshot, now);
+                first = edition;
+                &mut self.lines.entry(name).or_insert((line, journal)).0
             }
         };
         line.set_for_everyone(for_everyone);
+        first
     }
 
     /// A zone is published for the first time in this run.
-    fn begin(&self, zone: &Zone, snapshot: u64, now: Timestamp) -> (Line, Journal) {
+    fn begin(
+        &self,
+        zone: &Zone,
+        snapshot: u64,
+        now: Timestamp,
+    ) -> (Line, Journal, Option<Arc<Edition>>) {
         let mut journal = Journal::of(&self.state, zone.origin());
         let (kept, error) = journal.open(self.settings.journal, self.hash_seed);
+        let zone_name = zone.origin();
         if let Some(error) = error {
-            tracing::error!(zone = %zone.origin(), %error, "secondaries take this zone as a whole once");
+            tracing::error!(zone = %zone_name, %error, "secondaries take this zone as a whole once");
         }
         if kept.torn_octets > 0 {
             let octets = kept.torn_octets;
-            tracing::warn!(zone = %zone.origin(), octets, "an unfinished version was dropped");
+            tracing::warn!(zone = %zone_name, octets, "an unfinished version was dropped");
         }
         let (line, is_new) = Line::begin(zone, snapshot, kept, self.settings.journal, now);
-        if is_new {
-            let edition = line.offer().stable;
-            keep(&mut journal, &edition, &self.metrics);
-            log(&edition, false);
+        let edition = is_new.then(|| line.offer().stable);
+        if let Some(edition) = &edition {
+            keep(&mut journal, edition, &self.metrics);
         }
-        (line, journal)
+        (line, journal, edition)
     }
 
     fn offer(&self) {
@@ -242,7 +255,6 @@ impl Releases {
                 let noted = noted(Some(to));
                 if let Some(edition) = back {
                     keep(journal, &edition, &self.metrics);
-                    log(&edition, false);
                 }
                 noted?;
                 let serial = line.offer().stable.serial();
