@@ -13,16 +13,23 @@ use crate::model::{Name, Timestamp};
 use crate::pipeline::Published;
 use crate::policy::outward::Exceptions;
 use crate::publish::file;
-use crate::publish::leaving::{Leaving, leaving};
+use crate::publish::leaving::{Leaving, leaving, says_the_same};
 use crate::zone::profile::fit::{FitOptions, Losses, fit};
-use crate::zone::{Serial, ZoneOptions};
+use crate::zone::{Zone, ZoneOptions};
 
 /// What a file is made of. While it is the same there is nothing to write.
-#[derive(Debug, PartialEq, Eq)]
 struct Made {
-    serial: Serial,
+    zone: Zone,
     options: ZoneOptions,
     exceptions: Exceptions,
+}
+
+impl Made {
+    fn is_same(&self, other: &Made) -> bool {
+        self.options == other.options
+            && self.exceptions == other.exceptions
+            && says_the_same(&self.zone, &other.zone)
+    }
 }
 
 /// Writes zones into a directory, for a consumer if one is named.
@@ -90,13 +97,15 @@ impl Exporter {
     fn write_zone(&mut self, leaving: &Leaving<'_>) -> Option<u32> {
         let name = leaving.zone.name();
         let made = Made {
-            serial: leaving.zone.zone.soa().serial,
+            zone: leaving.zone.zone.clone(),
             options: leaving.zone.options.clone(),
             exceptions: leaving.exceptions.clone(),
         };
         let now = self.clock.now();
-        if let Some((held, at)) = self.made.get(&name) {
-            if *held == made {
+        if let Some((held, at)) = self.made.get_mut(&name) {
+            if held.is_same(&made) {
+                // The same may lie elsewhere by now, and the old place is to be given up.
+                *held = made;
                 return None;
             }
             let interval = self.folder.profile.map_or(0, |profile| profile.interval_seconds);

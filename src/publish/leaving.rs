@@ -57,7 +57,7 @@ impl Maker {
             let same = before.remove(&name).filter(|made| {
                 made.here.options == leaving.zone.options
                     && made.exceptions == leaving.exceptions
-                    && made.here.zone.soa().serial == leaving.zone.zone.soa().serial
+                    && says_the_same(&made.here.zone, &leaving.zone.zone)
             });
             let zone = same.map_or_else(|| leaving.made(), |made| made.zone);
             let here = leaving.zone.clone();
@@ -67,6 +67,12 @@ impl Maker {
         });
         outgoing.collect()
     }
+}
+
+/// Whether two zones have the same rules and the same serial. A zone that somebody wrote may have
+/// other rules under the serial of before.
+pub fn says_the_same(a: &Zone, b: &Zone) -> bool {
+    a.is(b) || (a.soa().serial == b.soa().serial && a.same_rules(b))
 }
 
 /// The zones that leave, in order of precedence.
