@@ -16,6 +16,7 @@ pub mod scoring;
 pub mod evidence;
 pub mod zone;
 
+pub mod pdns;
 pub mod policy;
 pub mod predict;
 pub mod snapshot;
@@ -31,6 +32,7 @@ pub mod evaluate;
 pub mod ledger;
 pub mod publish;
 pub mod resolver;
+pub mod secondary;
 pub mod source;
 
 pub mod config;

@@ -6,8 +6,8 @@ mod support;
 
 use std::fmt::Write as _;
 
-use hickory_proto::op::ResponseCode;
-use hickory_proto::rr::RecordType;
+use hickory_proto::op::{Message, MessageType, OpCode, ResponseCode};
+use hickory_proto::rr::{RData, Record, RecordType};
 use rustix::process::Signal;
 use support::instance::{Instance, addresses};
 use support::peer;
@@ -205,4 +205,93 @@ fn a_training_that_has_nothing_to_learn_from_says_so() {
     let off = Instance::new("[prediction]\nenabled = false\n").start();
     let said = off.say(&["model", "train"]);
     assert!(said.contains("prediction is switched off"), "{said}");
+}
+
+/// A resolver that has one address for every name, until the process ends.
+fn answering_upstream(address: [u8; 4]) -> u16 {
+    let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let port = socket.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        let mut octets = [0; 1500];
+        while let Ok((length, from)) = socket.recv_from(&mut octets) {
+            let Ok(query) = Message::from_vec(&octets[..length]) else { continue };
+            let mut reply = Message::new(query.metadata.id, MessageType::Response, OpCode::Query);
+            reply.metadata.recursion_desired = true;
+            reply.metadata.recursion_available = true;
+            for question in &query.queries {
+                reply.add_query(question.clone());
+                if question.query_type() == RecordType::A {
+                    let data = RData::A(std::net::Ipv4Addr::from(address).into());
+                    reply.add_answer(Record::from_rdata(question.name().clone(), 300, data));
+                }
+            }
+            let _ = socket.send_to(&reply.to_vec().unwrap(), from);
+        }
+    });
+    port
+}
+
+#[test]
+fn what_was_resolved_is_remembered_without_the_client() {
+    let port = answering_upstream([192, 0, 2, 80]);
+    let upstream = format!(
+        "[upstream]\nmode = 'forward'\nservers = ['udp://127.0.0.1:{port}']\n\
+         [dnssec]\nvalidate = false\n"
+    );
+    let mut instance = Instance::new(&upstream).start();
+    for name in ["www.shop-one.com", "shop-two.net", "www.shop-one.com"] {
+        assert_eq!(addresses(&instance.ask(name, RecordType::A)), ["192.0.2.80"]);
+    }
+    // The thread that remembers is told of an answer after the client is.
+    let remembered = |instance: &Instance| {
+        let names = instance.json(&["pdns", "192.0.2.80"])["records"].clone();
+        names.as_array().map(Vec::len)
+    };
+    assert!((0..600).any(|_| remembered(&instance) == Some(2)), "both names are remembered");
+    let said = instance.say(&["pdns", "www.shop-one.com"]);
+    assert!(said.contains("shop-one.com  first seen") && said.contains("192.0.2.80"), "{said}");
+    let cof = instance.say(&["pdns", ".", "--cof"]);
+    let first: serde_json::Value = serde_json::from_str(cof.lines().next().unwrap()).unwrap();
+    assert_eq!((&first["rrname"], &first["rrtype"]), (&"www.shop-one.com".into(), &"A".into()));
+    assert!(!cof.contains("127.0.0.1"), "{cof}");
+
+    // A restart knows it, and so does the command line while nothing runs.
+    instance.end();
+    assert_eq!(remembered(&instance), Some(2));
+    instance.restart();
+    assert_eq!(remembered(&instance), Some(2));
+    let off = Instance::new("[pdns]\nenabled = false\n").start();
+    let said = off.say(&["pdns", "shop-two.net"]);
+    assert!(said.contains("nothing is remembered"), "{said}");
+}
+
+#[test]
+fn reviews_are_drawn_noted_and_summed_up() {
+    let instance = Instance::new("");
+    let list = instance.path("list.txt");
+    std::fs::write(&list, "evil-one.com\n").unwrap();
+    let source = format!(
+        "[[source]]\nid = 'openphish'\nurl = '{}'\nformat = 'domains'\ncategory = 'phishing'\n",
+        list.display()
+    );
+    let instance = append(instance, &source).start();
+    let draw = instance.json(&["audit", "next"]);
+    assert_eq!(
+        (&draw["indicator"], &draw["source"]),
+        (&"evil-one.com".into(), &"openphish".into())
+    );
+    assert_eq!(draw["drawn_from"], 1);
+    assert_eq!(instance.json(&["audit", "next"])["waiting"], true);
+    let noted = instance.json(&["audit", "evil-one.com", "--malicious", "--by", "amy"]);
+    assert_eq!(noted["drawn_from"], "openphish");
+    let report = instance.json(&["report", "www.evil-one.com", "--benign", "--note", "a customer"]);
+    assert_eq!(report["sources"][0], serde_json::json!(["openphish", 1000]));
+    let found = instance.json(&["audit"]);
+    assert_eq!((&found[0]["malicious"], &found[0]["reported_benign"]), (&1.into(), &1.into()));
+    let said = instance.say(&["audit", "evil-one.com"]);
+    assert!(said.contains("needs a name and what it is"), "{said}");
+    let value = instance.json(&["feeds", "--value"]);
+    assert_eq!((&value[0]["names"], &value[0]["unique"]), (&1.into(), &1.into()));
+    assert_eq!(value[0]["hit"], 0);
+    assert_eq!(instance.json(&["audit", "next"])["waiting"], false);
 }

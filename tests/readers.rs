@@ -318,7 +318,10 @@ fn artefacts_are_fetched_whole_in_part_and_verified() {
     assert_eq!(chosen["objects"].as_array().unwrap().len(), 2);
     let manifest = taxii(&format!("/taxii2/root/collections/{id}/manifest/")).2;
     assert_eq!(manifest["objects"][1]["id"], seen[1]);
-    assert_eq!(taxii(&format!("{objects}?added_after=2100-01-01T00:00:00Z")).2, serde_json::json!({}));
+    assert_eq!(
+        taxii(&format!("{objects}?added_after=2100-01-01T00:00:00Z")).2,
+        serde_json::json!({})
+    );
     assert_eq!(taxii(&format!("{objects}?limit=x")).0, 400);
 }
 

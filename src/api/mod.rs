@@ -6,13 +6,18 @@
 //! an [`Answers`], which the daemon implements.
 
 pub mod client;
+pub mod reviews;
 pub mod routes;
 
 pub use client::{Client, ClientError};
 pub use routes::{local, public};
 
 use crate::diagnostic::Diagnostic;
+use crate::pdns::question as pdns;
+use crate::pipeline::FeedValue;
 use crate::pipeline::report::{AsnRanking, AsnSays, FeedSays, Status, VersionSays, Why};
+
+use self::reviews::{DrawQuestion, DrawSays, Noted, SourceReviews, Word};
 
 /// What somebody asks about.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -85,6 +90,18 @@ pub trait Answers: Send + Sync + 'static {
     fn zone_history(&self, zone: &str) -> Result<Vec<VersionSays>, Diagnostic>;
     /// Has something done with a zone that leaves by transfer; says what became of it.
     async fn order_zone(&self, zone: &str, order: ZoneOrder) -> Result<String, Diagnostic>;
+    /// What was seen of a name or address.
+    fn pdns(&self, question: pdns::Question) -> Result<pdns::Answer, Diagnostic>;
+    /// What every source is worth.
+    async fn feed_values(&self) -> Result<Vec<FeedValue>, Diagnostic>;
+    /// What reviews and reports say of every scored source.
+    async fn reviews(&self) -> Result<Vec<SourceReviews>, Diagnostic>;
+    /// Something to review.
+    async fn draw(&self, question: DrawQuestion) -> Result<DrawSays, Diagnostic>;
+    /// Notes a reviewer's answer.
+    async fn audit(&self, word: Word) -> Result<Noted, Diagnostic>;
+    /// Notes what somebody says about an answer they got.
+    async fn report(&self, word: Word) -> Result<Noted, Diagnostic>;
     /// Has the model of names trained anew; `status` tells when that is done.
     fn train(&self) -> Result<(), Diagnostic>;
     /// Every source and its state.

@@ -9,8 +9,10 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 
+use super::reviews::{DrawQuestion, Word};
 use super::{Answers, AsnQuestion, AsnRankQuestion, WhyQuestion, ZoneOrder};
 use crate::diagnostic::Diagnostic;
+use crate::pdns::question::Question;
 
 /// Octets of a request that carries a command.
 const BODY_OCTETS_MAX: usize = 64 * 1024;
@@ -31,6 +33,11 @@ pub fn local(answers: Arc<dyn Answers>) -> Router {
         .route("/v1/why", get(why))
         .route("/v1/asn/rank", get(asn_ranking))
         .route("/v1/asn", get(asn))
+        .route("/v1/feeds/value", get(feed_values))
+        .route("/v1/audit", get(reviews).post(audit))
+        .route("/v1/audit/next", post(draw))
+        .route("/v1/report", post(report))
+        .route("/v1/pdns", get(pdns))
         .route("/v1/model/train", post(train))
         .route("/v1/reload", post(reload))
         .route("/v1/refresh", post(refresh))
@@ -72,6 +79,38 @@ async fn metrics(State(answers): Daemon) -> Response {
 
 async fn status(State(answers): Daemon) -> Response {
     Json(answers.status()).into_response()
+}
+
+/// A value, or why there is none.
+fn answered<T: Serialize>(answer: Result<T, Diagnostic>) -> Response {
+    match answer {
+        Ok(answer) => Json(answer).into_response(),
+        Err(finding) => refusal(finding),
+    }
+}
+
+async fn feed_values(State(answers): Daemon) -> Response {
+    answered(answers.feed_values().await)
+}
+
+async fn reviews(State(answers): Daemon) -> Response {
+    answered(answers.reviews().await)
+}
+
+async fn draw(State(answers): Daemon, Query(question): Query<DrawQuestion>) -> Response {
+    answered(answers.draw(question).await)
+}
+
+async fn audit(State(answers): Daemon, Query(word): Query<Word>) -> Response {
+    answered(answers.audit(word).await)
+}
+
+async fn report(State(answers): Daemon, Query(word): Query<Word>) -> Response {
+    answered(answers.report(word).await)
+}
+
+async fn pdns(State(answers): Daemon, Query(question): Query<Question>) -> Response {
+    answered(answers.pdns(question))
 }
 
 async fn train(State(answers): Daemon) -> Response {

@@ -42,6 +42,24 @@ impl Rate {
         Self::quotient(weight + pull, space)
     }
 
+    /// The rate of `bad` among `all`, pulled towards `within` as by so many more of it. Nothing at
+    /// all has the rate it is pulled to, or 0.
+    pub fn of_counts(bad: u32, all: u32, within: Rate, pull: u64) -> Self {
+        match u64::from(all) + pull {
+            0 => within,
+            _ => Self::shrunken(u64::from(bad) * PPM as u64, all.into(), within, pull),
+        }
+    }
+
+    /// `r / (1 − r)`, at most 16 to one; what is more lies beyond every weight.
+    pub fn odds(self) -> Self {
+        let one = 1u64 << RATE_BITS;
+        match one.checked_sub(self.0) {
+            None | Some(0) => Self(u64::MAX),
+            Some(rest) => Self::quotient(u128::from(self.0) << RATE_BITS, rest.into()),
+        }
+    }
+
     /// `E ← λ·E + (1 − λ)·R` with λ = 2^(-1/7).
     pub(super) fn smoothed(self, today: Rate) -> Self {
         let one = 1u128 << 64;

@@ -51,6 +51,12 @@ pub enum Command {
     Refresh(Refresh),
     /// Show the worst AS (`asn rank`), or one of them (`asn AS64500`).
     Asn(Asn),
+    /// Say what was resolved here: where a name led, which names led to an address, since when.
+    Pdns(Pdns),
+    /// Review entries of sources: `audit next`, then `audit NAME --malicious` or `--benign`.
+    Audit(Audit),
+    /// Say that a name is blocked wrongly, or ought to be blocked.
+    Report(Report),
     /// Work with scoring models.
     #[command(subcommand)]
     Model(Model),
@@ -114,6 +120,10 @@ pub struct Why {
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true)]
 pub struct Feeds {
+    /// Show what each source is worth: names that it alone has, that others have too, that clients
+    /// asked for, and that are kept from them because of it alone.
+    #[arg(long)]
+    pub value: bool,
     /// Show this source alone, with all its samples.
     pub source: Option<String>,
     /// What to do with a source.
@@ -184,6 +194,62 @@ pub enum ZonesCommand {
         /// The zone.
         zone: String,
     },
+}
+
+/// What was seen.
+#[derive(Debug, Args)]
+pub struct Pdns {
+    /// A name such as `shop.example`, an address, or `.` for everything.
+    #[arg(value_name = "NAME|IP")]
+    pub what: String,
+    /// All names below it as well.
+    #[arg(long)]
+    pub below: bool,
+    /// Every record as a line in the Passive DNS Common Output Format.
+    #[arg(long)]
+    pub cof: bool,
+}
+
+/// What to review, or what was found.
+#[derive(Debug, Args)]
+pub struct Audit {
+    /// `next`, or what was reviewed; without it, what was found so far.
+    #[arg(value_name = "next|NAME")]
+    pub what: Option<String>,
+    /// It ought to be blocked.
+    #[arg(long, conflicts_with_all = ["benign", "unsure"])]
+    pub malicious: bool,
+    /// It ought not.
+    #[arg(long, conflicts_with = "unsure")]
+    pub benign: bool,
+    /// It cannot be told.
+    #[arg(long)]
+    pub unsure: bool,
+    /// With `next`: an entry of this source.
+    #[arg(long, value_name = "ID")]
+    pub source: Option<String>,
+    /// Who reviewed it; whoever runs this where absent.
+    #[arg(long, value_name = "WHO")]
+    pub by: Option<String>,
+}
+
+/// What to report.
+#[derive(Debug, Args)]
+pub struct Report {
+    /// A name, an address, a prefix or an AS.
+    pub name: String,
+    /// It ought to be blocked.
+    #[arg(long, conflicts_with = "benign", required_unless_present = "benign")]
+    pub malicious: bool,
+    /// It ought not.
+    #[arg(long)]
+    pub benign: bool,
+    /// What happened, in a few words.
+    #[arg(long, value_name = "TEXT")]
+    pub note: Option<String>,
+    /// Who says so; whoever runs this where absent.
+    #[arg(long, value_name = "WHO")]
+    pub by: Option<String>,
 }
 
 /// Where to.

@@ -10,8 +10,10 @@ mod export;
 mod key;
 mod logging;
 mod model;
+mod pdns;
 mod questions;
 pub mod render;
+mod reviews;
 pub mod rpz;
 mod serve;
 mod snippet;
@@ -74,6 +76,9 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
         Command::Rpz(Rpz::Lint(lint)) => rpz::lint(arguments, lint),
         Command::Rpz(Rpz::Snippet(snippet)) => snippet::run(arguments, snippet),
         Command::Key(Key::Signing { file }) => key::signing(arguments, file),
+        Command::Audit(audit) => reviews::audit(arguments, audit),
+        Command::Report(report) => reviews::report(arguments, report),
+        Command::Pdns(pdns) => pdns::run(arguments, pdns),
         Command::Reload => questions::reload(arguments),
         Command::Flush(flush) => questions::flush(arguments, flush),
         Command::Refresh(refresh) => questions::refresh(arguments, refresh),
@@ -128,4 +133,11 @@ fn print_json(value: &impl serde::Serialize) -> Result<(), Failure> {
 fn print(text: &str) {
     use std::io::Write as _;
     let _ = writeln!(anstream::stdout().lock(), "{}", text.trim_end());
+}
+
+/// The name of whoever runs this, as the system has it.
+#[expect(clippy::disallowed_methods, reason = "the command line alone reads the environment")]
+fn whoever_runs_this() -> String {
+    let named = ["SUDO_USER", "USER"].into_iter().find_map(|key| std::env::var(key).ok());
+    named.unwrap_or_else(|| "somebody".to_owned())
 }

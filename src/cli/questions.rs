@@ -13,7 +13,7 @@ use crate::daemon::offline::Offline;
 use crate::diagnostic::Diagnostic;
 use crate::model::Indicator;
 use crate::model::time::Clock as _;
-use crate::pipeline::report;
+use crate::pipeline::{FeedValue, report};
 
 /// How often a training is looked at.
 const LOOK: std::time::Duration = std::time::Duration::from_millis(500);
@@ -80,6 +80,10 @@ pub fn feeds(arguments: &Arguments, feeds: &Feeds) -> Result<(), Failure> {
         });
     }
     let now = SystemClock.now();
+    if feeds.value {
+        let values: Vec<FeedValue> = get(arguments, "/v1/feeds/value")?;
+        return show(arguments, &values, |values| render::reviews::values(values));
+    }
     let mut answer: Vec<report::FeedSays> =
         ask(arguments, "/v1/feeds", |offline| Ok(offline.feeds(now)))?;
     if let Some(id) = &feeds.source {
@@ -185,6 +189,12 @@ pub(super) fn ask<T: DeserializeOwned>(
         }
         Err(error) => Err(refused(error)),
     }
+}
+
+/// Asks the daemon something that its state directory alone does not tell.
+pub(super) fn get<T: DeserializeOwned>(arguments: &Arguments, path: &str) -> Result<T, Failure> {
+    let config = configuration(arguments)?;
+    runtime()?.block_on(client(&config).get(path)).map_err(refused)
 }
 
 /// Tells the daemon to do something.

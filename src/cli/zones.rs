@@ -20,8 +20,8 @@ pub fn run(arguments: &Arguments, zones: &Zones) -> Result<(), Failure> {
     };
     match &zones.command {
         None => {
-            let answer = ask_status(arguments)?.zones;
-            show(arguments, &answer, |zones| render::status::zones(zones, now))
+            let status = ask_status(arguments)?;
+            show(arguments, &status.zones, |zones| render::status::zones(zones, status.at))
         }
         Some(ZonesCommand::History { zone }) => {
             let path = format!("/v1/zones/history?zone={}", escaped(zone));

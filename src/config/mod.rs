@@ -13,7 +13,7 @@ mod publish;
 pub mod resolver;
 mod source;
 pub mod v1;
-mod zone;
+pub mod zone;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -23,7 +23,7 @@ pub use key::{Secret, TransferKey};
 pub use publish::{Folder, HttpPublish, Publish, SecondaryServer, Transfer};
 pub use resolver::Resolver;
 pub use source::Source;
-pub use zone::FileZone;
+pub use zone::Zone;
 
 pub use crate::resolver::upstream::{
     ServerSettings as UpstreamServer, Transport as UpstreamTransport,
@@ -65,6 +65,8 @@ pub struct Config {
     pub publish: Publish,
     /// What is written to the log.
     pub log: Log,
+    /// What is remembered of what was resolved.
+    pub pdns: PassiveDns,
     /// Prediction from names and their neighbourhood.
     pub prediction: Prediction,
     /// Where claims come from, in the order of the file.
@@ -73,8 +75,8 @@ pub struct Config {
     pub keys: Vec<TransferKey>,
     /// Where systemd puts credentials, if it does. It is of the environment and not of the file.
     pub credentials_directory: Option<PathBuf>,
-    /// Policy zones from files, in the order in which they count within their standing.
-    pub zones: Vec<FileZone>,
+    /// Policy zones, in the order in which they count within their standing.
+    pub zones: Vec<Zone>,
 }
 
 /// Where answers come from.
@@ -148,6 +150,24 @@ pub struct Api {
     pub socket: PathBuf,
     /// An address of this machine for HTTP, if any.
     pub http: Option<SocketAddr>,
+}
+
+/// What is remembered of what was resolved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PassiveDns {
+    /// Whether anything is.
+    pub enabled: bool,
+    /// How much, and for how long.
+    pub limits: crate::pdns::Limits,
+}
+
+impl Default for PassiveDns {
+    /// On; 64 MiB hold some 200,000 names, and 90 days are a season.
+    fn default() -> Self {
+        let limits =
+            crate::pdns::Limits { size_octets_max: 64 << 20, age_seconds_max: 90 * 86_400 };
+        Self { enabled: true, limits }
+    }
 }
 
 /// Prediction from names and their neighbourhood.

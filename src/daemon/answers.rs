@@ -8,18 +8,22 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::book::Book;
 use super::releases::Order;
+use super::secondaries::Secondaries;
 use super::training::Trainer;
 use super::transfers::Transfers;
+use super::{observer, reviews};
+use crate::api::reviews::{DrawQuestion, DrawSays, Noted, SourceReviews, Word};
 use crate::api::{Answers, AsnQuestion, AsnRankQuestion, Reloaded, WhyQuestion, ZoneOrder};
 use crate::bgp::Family;
 use crate::diagnostic::Diagnostic;
 use crate::model::time::Clock;
-use crate::model::{Indicator, Name, Timestamp};
+use crate::model::{Indicator, Name, NameRef, Timestamp};
+use crate::pdns;
 use crate::pipeline::report::{
-    AsnRanking, AsnSays, FeedSays, PolicySays, PopularitySays, PredictionSays, SnapshotSays,
-    Status, VersionSays, Why, ZoneSays,
+    AsnRanking, AsnSays, FeedSays, PolicySays, PopularitySays, PredictionSays, SecondarySays,
+    SnapshotSays, Status, VersionSays, Why, ZoneSays,
 };
-use crate::pipeline::{Published, Subject};
+use crate::pipeline::{FeedValue, Published, Subject};
 use crate::policy::outward;
 use crate::ports::Ledger;
 use crate::publish::file;
@@ -35,6 +39,8 @@ pub struct Voice {
     pub published: watch::Receiver<Arc<Published>>,
     /// The sources.
     pub book: Arc<Book>,
+    /// Zones of other publishers.
+    pub secondaries: Arc<Secondaries>,
     /// What is known of the operator's files.
     pub policy: watch::Receiver<PolicySays>,
     /// Asks for the files to be read again.
@@ -43,6 +49,8 @@ pub struct Voice {
     pub metrics: Arc<Metrics>,
     /// The time.
     pub clock: Arc<dyn Clock>,
+    /// What was seen here; none where nobody watches.
+    pub pdns: Option<observer::Shared>,
     /// Trains the model of names.
     pub trainer: Arc<Trainer>,
     /// What people ask about later.
@@ -96,6 +104,7 @@ impl Answers for Voice {
         let policy = self.policy.borrow().clone();
         let now = self.clock.now();
         let status = status(&state, &self.book, policy, &self.fixed, now);
+        let status = with_secondaries(status, self.secondaries.says(now));
         let mut status = with_prediction(status, self.trainer.says());
         if let Some(transfers) = &self.transfers {
             for zone in &mut status.zones {
@@ -122,6 +131,46 @@ impl Answers for Voice {
             ZoneOrder::Resume => Order::Resume,
         };
         transfers.order(name, order).await
+    }
+
+    fn pdns(
+        &self,
+        question: pdns::question::Question,
+    ) -> Result<pdns::question::Answer, Diagnostic> {
+        let Some(table) = &self.pdns else {
+            return Err(Diagnostic::error("nothing is remembered of what was resolved")
+                .hint("set `enabled = true` in `[pdns]` of the configuration"));
+        };
+        let state = self.published.borrow().clone();
+        pdns(&table.read(), &state, &question, self.clock.now())
+    }
+
+    async fn feed_values(&self) -> Result<Vec<FeedValue>, Diagnostic> {
+        let (state, table) = (self.published.borrow().clone(), self.pdns.clone());
+        let now = self.clock.now();
+        let values = move || feed_values(&state, table.as_deref(), now);
+        tokio::task::spawn_blocking(values).await.map_err(|_| Diagnostic::error("it broke off"))
+    }
+
+    async fn reviews(&self) -> Result<Vec<SourceReviews>, Diagnostic> {
+        let state = self.published.borrow().clone();
+        reviews::summary(&*self.ledger, &state).await
+    }
+
+    async fn draw(&self, question: DrawQuestion) -> Result<DrawSays, Diagnostic> {
+        let state = self.published.borrow().clone();
+        let source = question.source.as_deref();
+        reviews::next(&*self.ledger, &state, source, rand::random(), self.clock.now()).await
+    }
+
+    async fn audit(&self, word: Word) -> Result<Noted, Diagnostic> {
+        let state = self.published.borrow().clone();
+        reviews::audit(&*self.ledger, &state, word, self.clock.now()).await
+    }
+
+    async fn report(&self, word: Word) -> Result<Noted, Diagnostic> {
+        let state = self.published.borrow().clone();
+        reviews::report(&*self.ledger, &state, word, self.clock.now()).await
     }
 
     fn train(&self) -> Result<(), Diagnostic> {
@@ -198,6 +247,38 @@ impl Voice {
         })?;
         Ok((transfers, name))
     }
+}
+
+/// Days for which a query counts for what a source is worth.
+const ASKED_SECONDS: u32 = 30 * 86_400;
+
+/// What every source is worth, by what was asked here where somebody watches.
+pub fn feed_values(
+    state: &Published,
+    table: Option<&parking_lot::RwLock<pdns::Table>>,
+    now: Timestamp,
+) -> Vec<FeedValue> {
+    let since = Timestamp(now.0.saturating_sub(ASKED_SECONDS));
+    match table {
+        // The lock is taken for each name, so that the thread that remembers never waits for all.
+        Some(table) => state.feed_values(Some(&|name| table.read().was_asked(name, since)), now),
+        None => state.feed_values(None, now),
+    }
+}
+
+/// What was seen of a name or address.
+pub fn pdns(
+    table: &pdns::Table,
+    state: &Published,
+    question: &pdns::question::Question,
+    now: Timestamp,
+) -> Result<pdns::question::Answer, Diagnostic> {
+    let holder =
+        |name: NameRef<'_>| observer::holder_of(&state.standings, name).map(NameRef::to_owned);
+    table.answer(question, holder, now).map_err(|error| {
+        Diagnostic::error(error.to_string())
+            .hint("write a name such as `shop.example`, an address, or `.` for everything")
+    })
 }
 
 /// The worst AS.
@@ -310,6 +391,42 @@ fn zone_says(state: &Published, zone: &crate::zone::PolicyZone, fixed: &Fixed) -
         exported: exported
             .map(|directory| file::path(directory, zone.zone.origin()).display().to_string()),
         published: None,
+        secondary: None,
+    }
+}
+
+/// The same with how zones of other publishers are; those of which nothing is in force stand at the
+/// end.
+pub fn with_secondaries(status: Status, secondaries: Vec<(Name, SecondarySays)>) -> Status {
+    let mut status = status;
+    for (name, says) in secondaries {
+        status.not_running.extend(out_of_date(&name, &says));
+        let name = name.to_string();
+        match status.zones.iter_mut().find(|zone| zone.name == name) {
+            Some(zone) => zone.secondary = Some(says),
+            None => status.zones.push(ZoneSays {
+                name,
+                serial: 0,
+                rules: 0,
+                mode: "off".to_owned(),
+                groups: Vec::new(),
+                exported: None,
+                published: None,
+                secondary: Some(says),
+            }),
+        }
+    }
+    status
+}
+
+/// What is said loudly of a zone whose publisher is silent.
+fn out_of_date(name: &Name, says: &SecondarySays) -> Option<String> {
+    let reason = says.error.as_ref().map_or(String::new(), |error| format!(", and {error}"));
+    match says.state.as_str() {
+        "waiting" => Some(format!("zone {name}: no version came yet{reason}")),
+        "unloaded" => Some(format!("zone {name}: expired, and out of force{reason}")),
+        "expired" => Some(format!("zone {name}: expired; its last version stays in force{reason}")),
+        _ => None,
     }
 }
 

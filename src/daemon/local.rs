@@ -9,15 +9,15 @@ use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::config::{Config, FileZone, check_against};
+use crate::config::{Config, Zone, check_against};
 use crate::diagnostic::{Diagnostic, Place};
 use crate::disk;
 use crate::evidence::PublicSuffixes;
 use crate::model::{Name, Timestamp};
-use crate::pipeline::Order;
+use crate::pipeline::NamedZone;
 use crate::policy::{self, Policy};
+use crate::zone::ZoneOptions;
 use crate::zone::file::{self, Limits};
-use crate::zone::{PolicyZone, ZoneOptions};
 
 /// A policy file is written by people; a larger one is not one.
 const POLICY_OCTETS_MAX: u64 = 16 << 20;
@@ -28,8 +28,9 @@ const KEPT_OCTETS_MAX: u64 = 256 << 20;
 pub struct Local {
     /// The policy; none where it has an error.
     pub policy: Option<Arc<Policy>>,
-    /// The hand-written zones with their standing; those that could not be read are not there.
-    pub zones: Vec<(Order, PolicyZone)>,
+    /// The zones that the configuration names, with what their files hold. Hand-written ones that
+    /// could not be read are not there.
+    pub zones: Vec<NamedZone>,
     /// Everything found.
     pub findings: Vec<Diagnostic>,
     texts: Texts,
@@ -67,10 +68,13 @@ pub fn read(config: &Config, hash_seed: u64, now: Timestamp) -> Local {
         findings.extend(check_against(config, policy));
     }
     let zones = config.zones.iter().filter_map(|zone| {
-        let path = config.zones_directory.join(&zone.file);
         let options = options_of(zone, policy.as_ref());
-        let zone_read = zone_of(&path, &zone.name, hash_seed, &mut findings)?;
-        Some((zone.order, PolicyZone { zone: zone_read, options }))
+        let foreign = zone.elsewhere.is_some();
+        let path = zone.file.as_ref().map(|file| config.zones_directory.join(file));
+        let form = if foreign { Form::Bare } else { Form::Whole };
+        let own = path.and_then(|p| zone_of(&p, &zone.name, form, hash_seed, &mut findings));
+        let (name, order) = (zone.name.clone(), zone.order);
+        (own.is_some() || foreign).then_some(NamedZone { name, order, options, own, foreign })
     });
     let zones = zones.collect();
     let texts = Texts { policies, names };
@@ -101,7 +105,7 @@ pub fn check(path: &Path, now: Timestamp) -> Vec<Diagnostic> {
         let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
         match Name::from_host(name) {
             Ok(name) => {
-                zone_of(path, &name, 0, &mut findings);
+                zone_of(path, &name, Form::Whole, 0, &mut findings);
             }
             Err(error) => findings.push(unreadable(path, &io::Error::other(error))),
         }
@@ -177,15 +181,25 @@ fn read_text(path: &Path, octets_max: u64) -> io::Result<String> {
     String::from_utf8(octets).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "not UTF-8"))
 }
 
-fn options_of(zone: &FileZone, policy: Option<&Policy>) -> ZoneOptions {
+fn options_of(zone: &Zone, policy: Option<&Policy>) -> ZoneOptions {
     let groups = policy.map_or(zone.options.groups, |policy| zone.groups(policy));
     ZoneOptions { groups, ..zone.options.clone() }
+}
+
+/// What a zone file holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// A zone.
+    Whole,
+    /// The rules of a zone whose publisher has its start of authority.
+    Bare,
 }
 
 /// A zone file. A bad record is a finding and the others load.
 fn zone_of(
     path: &Path,
     name: &Name,
+    form: Form,
     hash_seed: u64,
     findings: &mut Vec<Diagnostic>,
 ) -> Option<crate::zone::Zone> {
@@ -197,7 +211,12 @@ fn zone_of(
             return None;
         }
     };
-    match file::load(BufReader::new(opened), name, hash_seed, &Limits::default()) {
+    let (opened, limits) = (BufReader::new(opened), Limits::default());
+    let loaded = match form {
+        Form::Whole => file::load(opened, name, hash_seed, &limits),
+        Form::Bare => file::load_bare(opened, name, hash_seed, &limits),
+    };
+    match loaded {
         Ok((zone, report)) => {
             findings.extend(report.rejects.iter().map(|reject| reject.diagnostic(&shown)));
             Some(zone)

@@ -17,6 +17,7 @@ pub mod keys;
 pub mod local;
 pub mod neighbourhood;
 pub mod notices;
+pub mod observer;
 pub mod offline;
 pub mod publisher;
 pub mod records;
@@ -24,6 +25,8 @@ pub mod releases;
 pub mod reload;
 pub mod resolver;
 pub mod restore;
+pub mod reviews;
+pub mod secondaries;
 pub mod service;
 pub mod sockets;
 pub mod state;
@@ -32,11 +35,13 @@ pub mod transfers;
 pub mod watch;
 pub mod why;
 pub mod writer;
+pub mod zone_service;
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc;
+use std::thread::JoinHandle;
 
 use arc_swap::ArcSwap;
 use prometheus_client::registry::Registry;
@@ -58,17 +63,21 @@ use crate::resolver::handler::InForce;
 use crate::resolver::upstream::UpstreamResolver;
 use crate::source::fetch::{Fetcher, HttpClient, HttpConfig};
 use crate::telemetry::Metrics;
+use crate::telemetry::events::EventSender;
 
 use self::answers::{Fixed, Voice};
 use self::clock::SystemClock;
 use self::exporter::Exporter;
 use self::feeds::Feeds;
+use self::keys::KeyRing;
 use self::publisher::Publisher;
 use self::reload::Reloader;
 use self::restore::{Restored, restore};
+use self::secondaries::Secondaries;
 use self::sockets::Sockets;
 use self::state::State;
 use self::writer::{Event, Writer};
+use self::zone_service::ZoneService;
 
 /// What somebody who watches a start is told.
 pub trait Watcher: Send + Sync {
@@ -88,6 +97,7 @@ pub async fn serve(
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let started_at = clock.now();
     let metrics = Arc::new(Metrics::new(Registry::default(), env!("CARGO_PKG_VERSION")));
+    let (keys, weak) = KeyRing::read(&config)?;
     let state = State::take(&config.state_directory)?;
     watcher.doing(Some("reading the state directory"));
     let restored = restore(&config, state.directory(), state.seed, started_at)?;
@@ -100,9 +110,10 @@ pub async fn serve(
         local,
         fell_back,
         has_generation,
+        transferred,
         findings,
     } = restored;
-    for finding in findings.iter().chain(&local.findings) {
+    for finding in weak.iter().chain(&findings).chain(&local.findings) {
         tracing::warn!("{finding}");
     }
     if !fell_back && let Err(error) = local.keep(state.directory()) {
@@ -117,6 +128,17 @@ pub async fn serve(
     let (events, inbox) = mpsc::channel();
     let book = Arc::new(book);
     let fetch = Arc::new(Fetcher::new(http_client(state.directory())?));
+    let secondaries = Arc::new(Secondaries::open(secondaries::Needs {
+        config: &config,
+        state: state.directory(),
+        keys: &keys,
+        fetch: fetch.clone(),
+        clock: clock.clone(),
+        events: events.clone(),
+        metrics: metrics.clone(),
+        seed: state.seed,
+        transferred,
+    })?);
     let feeds =
         Arc::new(Feeds::new(book.clone(), fetch, clock.clone(), events.clone(), metrics.clone()));
     feeds.take_local_files(&|source| watcher.doing(Some(&format!("reading {source}")))).await;
@@ -132,6 +154,22 @@ pub async fn serve(
         false => pipeline.rebuild(clock.now()),
     };
     let first = first.map_err(|error| vec![Diagnostic::error(error.to_string())])?;
+    let remembered = match config.pdns.enabled {
+        true => {
+            watcher.doing(Some("reading what was seen"));
+            let now = clock.now();
+            let (file, table, finding) =
+                observer::open(state.directory(), config.pdns.limits, &standings, now)?;
+            if let Some(finding) = finding {
+                tracing::warn!("{finding}");
+            }
+            // The first judgement knows what the last one before the stop knew.
+            standings.seen = Arc::new(observer::view(&table, &first, now));
+            pipeline.set_standings(standings.clone());
+            Some((file, Arc::new(parking_lot::RwLock::new(table))))
+        }
+        false => None,
+    };
 
     let upstream = UpstreamResolver::new(resolver::upstream(&config));
     let upstream = Arc::new(upstream.map_err(|error| vec![resolver::unusable(&error)])?);
@@ -161,34 +199,58 @@ pub async fn serve(
         .spawn(move || writer.run(&inbox, judge_at_once))
         .map_err(|error| vec![Diagnostic::error(format!("no thread: {error}"))])?;
 
-    let (keys, findings) = keys::KeyRing::read(&config)?;
-    for finding in &findings {
-        tracing::warn!("{finding}");
-    }
     let out = transfers::prepare(&config, &keys, state.directory(), state.seed, &clock, &metrics);
     let transfers = out.as_ref().map(|out| out.transfers.clone());
     let stop = CancellationToken::new();
     let again = Arc::new(tokio::sync::Notify::new());
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
+    let pdns = remembered.as_ref().map(|(_, table)| table.clone());
+    let (mut tap, mut telling, mut observing) = (None, EventSender::nobody(), None);
+    if let Some((file, table)) = remembered {
+        let (answered, answers) = resolver::tap();
+        let (sender, queries) = resolver::queries();
+        (tap, telling) = (Some(answered), sender);
+        let observer = observer::Observer {
+            table,
+            file,
+            answers,
+            queries,
+            published: readers.clone(),
+            clock: clock.clone(),
+            events: events.clone(),
+            metrics: metrics.clone(),
+        };
+        observing = Some(observer.start(stop.clone())?);
+    }
     let sockets = Sockets::open(&config.resolver, workers)?;
     let (listening, has_encrypted) = (sockets.addresses(), sockets.has_encrypted());
+    let zone_service = ZoneService {
+        secondaries: Some(secondaries.clone()).filter(|zones| !zones.is_empty()),
+        published: transfers.as_ref().map(|transfers| transfers.service()),
+    };
     let doors = resolver::open(resolver::Needs {
         config: &config,
         sockets,
+        transfers: zone_service.service(),
         in_force,
         upstream: upstream.clone(),
         clock: clock.clone(),
         metrics: metrics.clone(),
         seed: state.seed,
+        events: telling,
+        tap,
         stop: stop.clone(),
         reread,
         again: again.clone(),
-        transfers: transfers.as_ref().map(|transfers| transfers.service()),
         why: why_desk(&config, &readers, transfers.clone()),
     })?;
     let mut not_running = Vec::new();
     if config.dnssec.validate && matches!(config.upstream.mode, UpstreamMode::Forward { .. }) {
         not_running.push("DNSSEC validation: forwarders are taken at their word".to_owned());
+    }
+    if !config.pdns.enabled {
+        not_running
+            .push("passive DNS: `[pdns]` is off, so nothing is known of who uses what".to_owned());
     }
     if !has_encrypted {
         not_running.push("encrypted DNS: `[resolver.encrypted]` has no addresses".to_owned());
@@ -196,6 +258,7 @@ pub async fn serve(
     open_garden(&config, &readers, &clock, state.seed, &stop, &mut not_running).await?;
     feeds.look_at(readers.clone());
     feeds.run(&stop);
+    secondaries.run(&stop);
     let trainer = Arc::new(training::Trainer::new(
         config.prediction,
         state.directory(),
@@ -223,6 +286,7 @@ pub async fn serve(
     let voice = Arc::new(Voice {
         published: readers,
         book,
+        secondaries,
         policy,
         reload,
         metrics: metrics.clone(),
@@ -230,6 +294,7 @@ pub async fn serve(
         ledger: ledger.clone(),
         transfers,
         trainer,
+        pdns,
         caching: doors.caching.clone(),
         upstream,
         fixed: Fixed {
@@ -261,7 +326,8 @@ pub async fn serve(
     doors.close().await;
     // The writer may have ended with an error of its own, which it has logged.
     let _ = events.send(Event::Stop);
-    let _ = tokio::task::spawn_blocking(move || writing.join()).await;
+    let ended = move || (writing.join(), observing.map(JoinHandle::join));
+    let _ = tokio::task::spawn_blocking(ended).await;
     Ok(())
 }
 
@@ -287,7 +353,11 @@ fn take_in(
                 counting.set_routes(table, names);
             }
             // Nothing is judged and no file watched before the writer runs.
-            Event::Local(..) | Event::Judged(..) | Event::Kept(_) | Event::Stop => continue,
+            Event::Local(..)
+            | Event::Version(..)
+            | Event::Judged(..)
+            | Event::Kept(_)
+            | Event::Stop => continue,
         }
         learnt = true;
     }

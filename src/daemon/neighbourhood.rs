@@ -23,12 +23,19 @@ use crate::bgp::{
 use crate::diagnostic::Diagnostic;
 use crate::disk;
 use crate::model::{Network, SourceId, Timestamp, Trust};
-use crate::pipeline::{Neighbourhood, Ranks, Source};
+use crate::pdns::View;
+use crate::pipeline::{Hosting, Neighbourhood, Ranks, Source};
 use crate::scoring::{Kind, Model};
 use crate::zone::Mode;
 
 /// Counting reads all lists and writes some ten megabytes: at most this often within a day.
 const COUNT_SECONDS_MIN: u32 = 15 * 60;
+
+/// The neighbourhood with what passive DNS knows of who lives where, if anybody watches.
+pub fn joined(counting: &Counting, seen: &Arc<View>) -> Neighbourhood {
+    let hosting = seen.since().map(|_| seen.clone() as Arc<dyn Hosting>);
+    Neighbourhood { hosting, ..counting.neighbourhood() }
+}
 
 /// The counts of the day so far, and what came of the days before.
 pub struct Counting {

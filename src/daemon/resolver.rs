@@ -20,7 +20,7 @@ use crate::model::Network;
 use crate::model::time::Clock;
 use crate::ports::{TransferService, WhyService};
 use crate::resolver::access::Access;
-use crate::resolver::cache::{CacheSettings, CachingUpstream};
+use crate::resolver::cache::{self, CacheSettings, CachingUpstream, Tap, Tapped};
 use crate::resolver::encrypted::{Encrypted, QuicFront};
 use crate::resolver::handler::{Handler, HandlerSettings, InForce, Parts};
 use crate::resolver::quota::Limits;
@@ -32,7 +32,7 @@ use crate::resolver::upstream::{
     UpstreamSettings, Validation, ZoneKind, ZoneRoute, host_has_ipv6,
 };
 use crate::telemetry::Metrics;
-use crate::telemetry::events::EventSender;
+use crate::telemetry::events::{self, EventReceiver, EventSender};
 
 /// How long queries that wait for an answer are waited for at a stop. A client has asked again by
 /// then.
@@ -101,12 +101,30 @@ pub fn unusable(error: &crate::resolver::upstream::SettingsError) -> Diagnostic 
     Diagnostic::error(format!("upstream: {error}")).hint("see `[upstream]` and `[dnssec]`")
 }
 
+/// Queries that wait to be looked at: some milliseconds' worth at the most that a machine answers,
+/// in six megabytes.
+const QUERIES_WAITING_MAX: usize = 16_384;
+/// Answers that wait likewise; the cache has most of them anyway.
+const ANSWERS_WAITING_MAX: usize = 4_096;
+
+/// A channel for what clients ask.
+pub fn queries() -> (EventSender, EventReceiver) {
+    events::channel(QUERIES_WAITING_MAX)
+}
+
+/// A channel for what the upstream says.
+pub fn tap() -> (Tap, Tapped) {
+    cache::tap(ANSWERS_WAITING_MAX)
+}
+
 /// Everything that the doors need.
 pub struct Needs<'a> {
     /// The configuration.
     pub config: &'a Config,
     /// Bound sockets.
     pub sockets: Sockets,
+    /// Answers messages about zones, if any come or go.
+    pub transfers: Option<Arc<dyn TransferService>>,
     /// The policy in force.
     pub in_force: Arc<ArcSwap<InForce>>,
     /// Who is asked.
@@ -117,14 +135,16 @@ pub struct Needs<'a> {
     pub metrics: Arc<Metrics>,
     /// Keys cookies.
     pub seed: u64,
+    /// Who is told of queries.
+    pub events: EventSender,
+    /// Who is told of answers.
+    pub tap: Option<Tap>,
     /// Ends what runs.
     pub stop: CancellationToken,
     /// Reads the configuration again.
     pub reread: Box<Reread>,
     /// Somebody wants that.
     pub again: Arc<Notify>,
-    /// Who answers transfers, where zones are published.
-    pub transfers: Option<Arc<dyn TransferService>>,
     /// Who says why names are blocked, where somebody may ask.
     pub why: Option<Arc<dyn WhyService>>,
 }
@@ -172,7 +192,7 @@ pub fn open(needs: Needs<'_>) -> Result<Doors, Diagnostic> {
     let config = needs.config;
     let listening = needs.sockets.listening();
     let special = special(config, &listening)?;
-    let caching = CachingUpstream::new(cache(config), needs.upstream);
+    let caching = CachingUpstream::new(cache(config), needs.upstream).with_tap(needs.tap);
     let parts = Parts {
         special,
         in_force: needs.in_force,
@@ -181,7 +201,7 @@ pub fn open(needs: Needs<'_>) -> Result<Doors, Diagnostic> {
         transfers: needs.transfers,
         why: needs.why,
         clock: needs.clock,
-        events: EventSender::nobody(),
+        events: needs.events,
     };
     let handler = Arc::new(Handler::new(handling(config, needs.seed), parts));
     let failed = |error: std::io::Error| Diagnostic::error(format!("resolver: {error}"));

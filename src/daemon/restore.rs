@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::book::Book;
 use super::local::{self, Local};
 use super::neighbourhood::Counting;
+use super::secondaries::{self, Transferred};
 use super::training;
 use crate::archive::{Archive, Generation, Generations};
 use crate::config::{self, Config};
@@ -38,6 +39,8 @@ pub struct Restored {
     pub local: Local,
     /// The files are broken, and the policy is the one that was accepted last.
     pub fell_back: bool,
+    /// The versions of other publishers' zones that came last.
+    pub transferred: Transferred,
     /// A generation of zones was there.
     pub has_generation: bool,
     /// Findings about the state directory.
@@ -61,7 +64,11 @@ pub fn restore(
     let (policy, fell_back) = policy(&local, state, now)?;
     let mut pipeline =
         Pipeline::new(Model::shipped(), policy, config.publish.origin.clone(), hash_seed);
-    pipeline.set_file_zones(local.zones.clone());
+    pipeline.set_named_zones(local.zones.clone());
+    let transferred = secondaries::transferred(config, state, &mut findings);
+    for (name, version) in secondaries::in_force(config, &transferred, now) {
+        pipeline.set_version(name, version);
+    }
 
     let suffixes = Arc::new(book.suffixes());
     let popularity = Arc::new(book.popularity(&suffixes, now));
@@ -103,6 +110,7 @@ pub fn restore(
         book,
         local,
         fell_back,
+        transferred,
         has_generation,
         findings,
     })

@@ -5,7 +5,9 @@
 //! STATE/seed        16 hexadecimal digits, drawn once: keys hash tables and jitter
 //! STATE/archive/    last good claims ([`crate::archive`])
 //! STATE/zones/      compiled zones of the last generation ([`crate::archive::generation`])
+//! STATE/pdns.sqlite     what was resolved ([`super::observer`])
 //! STATE/ledger.sqlite   records ([`super::records`])
+//! STATE/transferred/  zones of other publishers ([`crate::secondary::store`])
 //! STATE/prediction*.json  the model of names, and how it was trained ([`super::training`])
 //! STATE/networks/   ranks of networks ([`super::neighbourhood`])
 //! STATE/rpz/        exported zones, where the configuration names no other place
@@ -35,7 +37,8 @@ impl State {
             Diagnostic::error(format!("{}: {error}", at.display()))
                 .hint("the state directory must be writable; `state` in the configuration names it")
         };
-        for part in [directory.to_owned(), directory.join("zones"), directory.join("spool")] {
+        let parts = ["zones", "transferred", "spool"].map(|part| directory.join(part));
+        for part in std::iter::once(directory.to_owned()).chain(parts) {
             fs::create_dir_all(&part).map_err(|error| failed(&part, &error))?;
             disk::sweep(&part).map_err(|error| failed(&part, &error))?;
         }

@@ -12,10 +12,9 @@ use crate::config::{Config, SecondaryServer};
 use crate::diagnostic::Diagnostic;
 use crate::model::time::Clock;
 use crate::model::{Name, NameRef, Timestamp};
-use crate::zone::Serial;
 use crate::pipeline::Published;
 use crate::pipeline::report::{
-    CanarySays, NotifySays, PublishedSays, SecondarySays, TransferSays, VersionSays,
+    CanarySays, FleetSays, NotifySays, PublishedSays, TransferSays, VersionSays,
 };
 use crate::ports::TransferService;
 use crate::publish::edition::Cause;
@@ -25,6 +24,7 @@ use crate::publish::primary::{Offer, Primary};
 use crate::publish::secondaries::{Secondaries, Secondary};
 use crate::publish::transfer::TransferServer;
 use crate::telemetry::Metrics;
+use crate::zone::Serial;
 
 /// Everything about zones that leave by transfer.
 pub struct Transfers {
@@ -212,12 +212,7 @@ impl Transfers {
     }
 }
 
-fn secondary_says(
-    secondary: &Secondary,
-    offer: &Offer,
-    known: Known,
-    now: Timestamp,
-) -> SecondarySays {
+fn secondary_says(secondary: &Secondary, offer: &Offer, known: Known, now: Timestamp) -> FleetSays {
     let edition = offer.edition(secondary.canary);
     let lag = known.serial.map(|serial| match serial == edition.serial() {
         true => 0,
@@ -227,7 +222,7 @@ fn secondary_says(
             missed.unwrap_or(edition.version()).at.age_seconds(now)
         }
     });
-    SecondarySays {
+    FleetSays {
         name: secondary.name.clone(),
         canary: secondary.canary,
         offered: edition.serial().0,

@@ -13,17 +13,18 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use super::neighbourhood::Counting;
+use super::neighbourhood::{self, Counting};
 use super::publisher::Publisher;
 use crate::archive::{GenerationError, Generations};
 use crate::bgp::{AsNames, RouteTable};
 use crate::evidence::Claims;
+use crate::model::Name;
 use crate::model::time::Clock;
 use crate::model::{SourceId, Timestamp};
-use crate::pipeline::{Judgement, Order, Origin, Pipeline, Published, Standings, Verdicts};
+use crate::pipeline::{Judgement, NamedZone, Origin, Pipeline, Published, Standings, Verdicts};
 use crate::policy::Policy;
 use crate::telemetry::Metrics;
-use crate::zone::{PolicyZone, Serial, Zone};
+use crate::zone::{Serial, Zone};
 
 /// Claims are judged once none came for this long.
 const QUIET: Duration = Duration::from_millis(500);
@@ -51,7 +52,9 @@ pub enum Event {
     /// Announced prefixes or names of AS changed.
     Routes(Box<(RouteTable, AsNames)>),
     /// The operator's files changed. The sender is told once they are in force.
-    Local(Arc<Policy>, Vec<(Order, PolicyZone)>, Option<tokio::sync::oneshot::Sender<()>>),
+    Local(Arc<Policy>, Vec<NamedZone>, Option<tokio::sync::oneshot::Sender<()>>),
+    /// A version of a zone came from its publisher; none takes the zone out of force.
+    Version(Name, Option<Zone>),
     /// A case was judged in this time.
     Judged(Box<Judgement>, Duration),
     /// What was judged is on disk, or is not.
@@ -176,7 +179,7 @@ impl Writer {
             }
             Event::Local(policy, zones, told) => {
                 self.pipeline.set_policy(policy);
-                self.pipeline.set_file_zones(zones);
+                self.pipeline.set_named_zones(zones);
                 let now = self.clock.now();
                 match self.pipeline.assemble(now) {
                     Ok(state) => {
@@ -193,6 +196,18 @@ impl Writer {
                 told.map(|told| told.send(()));
                 Due::Now
             }
+            Event::Version(name, version) => {
+                let depend = self.pipeline.set_version(name.clone(), version);
+                match self.pipeline.assemble(self.clock.now()) {
+                    Ok(state) => {
+                        let snapshot = state.snapshot.id();
+                        self.publisher.publish(state);
+                        tracing::info!(snapshot, zone = %name, "the version is in force");
+                    }
+                    Err(error) => tracing::error!(%error, "the last snapshot stays in force"),
+                }
+                if depend { Due::Quietly } else { Due::No }
+            }
             Event::Judged(..) | Event::Kept(_) | Event::Stop => Due::No,
         }
     }
@@ -200,7 +215,8 @@ impl Writer {
     /// Has everything judged and kept beside this thread.
     fn judge(&mut self) -> Option<JoinHandle<()>> {
         self.counting.count(self.pipeline.model(), self.pipeline.sources(), self.clock.now());
-        self.standings.neighbourhood = Arc::new(self.counting.neighbourhood());
+        self.standings.neighbourhood =
+            Arc::new(neighbourhood::joined(&self.counting, &self.standings.seen));
         self.pipeline.set_standings(self.standings.clone());
         let case = self.pipeline.case(self.clock.now());
         let (generations, kept) = (self.generations.clone(), self.kept.clone());

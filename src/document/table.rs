@@ -133,6 +133,11 @@ impl<'d> Table<'d> {
         }
     }
 
+    /// Whether one of these keys is there.
+    pub fn has_any(&self, keys: &[&str]) -> bool {
+        self.entries.keys().any(|key| keys.contains(&&**key.get_ref()))
+    }
+
     /// Whether there is a key that is none of these.
     pub fn has_other_key(&self, known: &[&str]) -> bool {
         self.entries.keys().any(|key| !known.contains(&&**key.get_ref()))

@@ -12,6 +12,7 @@
 //! [`SqliteLedger`] is a handle to the thread. What waits for it is bounded: beyond that, callers
 //! are told that the ledger is busy.
 
+mod pdns;
 mod rows;
 mod schema;
 
@@ -28,6 +29,7 @@ use crate::model::{Name, Timestamp};
 use crate::ports::ledger::{Audit, Draw, LedgerCounts, Lookup, Mute, Registration, Report, Sign};
 use crate::ports::{Ledger, LedgerError};
 
+pub use pdns::PdnsFile;
 pub use schema::{Refusal, put_aside};
 
 /// Work that waits for the thread: a few seconds' worth at some thousand small writes a second.

@@ -236,8 +236,7 @@ impl<'t> Walk<'t> {
         self.length = shared + more;
         // With more shared than in common, the difference is that of the name before.
         if shared <= self.common {
-            let wanted = &self.wanted[shared..];
-            let same = tail.iter().zip(wanted).take_while(|(a, b)| a == b).count();
+            let same = common_octets(tail, &self.wanted[shared..]);
             self.common = shared + same;
             self.beyond = tail.get(same).copied();
         }
@@ -261,6 +260,20 @@ impl std::fmt::Debug for NameTable {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "NameTable({} names, {} octets)", self.len(), self.size_octets())
     }
+}
+
+/// How many octets both begin with, looked at eight at a time.
+fn common_octets(a: &[u8], b: &[u8]) -> usize {
+    let eight = |octets: &[u8]| u64::from_le_bytes(octets.try_into().expect("eight octets"));
+    let mut same = 0;
+    for (x, y) in a.chunks_exact(8).zip(b.chunks_exact(8)) {
+        let difference = eight(x) ^ eight(y);
+        if difference != 0 {
+            return same + difference.trailing_zeros() as usize / 8;
+        }
+        same += 8;
+    }
+    same + a[same..].iter().zip(&b[same..]).take_while(|(x, y)| x == y).count()
 }
 
 /// The hash of a name under a seed; the seed is drawn per installation, so that nobody outside can
@@ -287,6 +300,18 @@ mod tests {
         let mut builder = NameTableBuilder::new(2, seed);
         names.iter().for_each(|(name, payload)| builder.push(name.as_ref(), payload));
         NameTable::built(builder)
+    }
+
+    #[test]
+    fn octets_in_common_are_counted_to_the_first_that_differs() {
+        let text = b"com\0example\0a long label that is longer\0";
+        for length in 0..text.len() {
+            let mut other = text[..length].to_vec();
+            assert_eq!(common_octets(text, &other), length);
+            other.extend(*b"\x7f\x7f\x7f\x7f\x7f\x7f\x7f\x7f\x7f");
+            assert_eq!(common_octets(text, &other), length);
+            assert_eq!(common_octets(&other, text), length);
+        }
     }
 
     fn any_name() -> impl Strategy<Value = Name> {

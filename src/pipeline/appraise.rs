@@ -78,6 +78,20 @@ impl Appraiser<'_> {
         self.published.verdicts.of(name)
     }
 
+    /// Whether direct evidence and context alone, without the company that it keeps, would block
+    /// exactly this name (SCORING 2.7). What has no decision to speak of is not blocked.
+    pub fn is_blocked_by_itself(&self, name: NameRef<'_>) -> bool {
+        if self.verdict(name).is_none_or(|verdict| verdict.level == Level::Allow) {
+            return false;
+        }
+        let mut facts = Facts::new(Kind::Domain);
+        self.facts(name, &mut facts);
+        facts.infrastructure = scoring::Infrastructure::default();
+        let model = &self.published.model;
+        let score = scoring::score(model, &facts);
+        model.step(Level::Block).is_some_and(|step| score.mban >= i64::from(step.on))
+    }
+
     /// Everything known of exactly this name; what is claimed of `www.` counts for the domain.
     pub fn facts(&self, name: NameRef<'_>, facts: &mut Facts) {
         let published = self.published;
@@ -130,7 +144,9 @@ impl Appraiser<'_> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod testing {
+    //! States from a few names.
+
     use super::*;
     use crate::evidence::{Claims, ClaimsBuilder, Popularity, PublicSuffixes, RankList};
     use crate::model::{Category, Claim, Indicator, Scope, SourceId};
@@ -140,7 +156,8 @@ mod tests {
     use crate::scoring::Model;
     use std::sync::Arc;
 
-    const NOW: Timestamp = Timestamp(1_000_000);
+    /// The time of these states.
+    pub const NOW: Timestamp = Timestamp(1_000_000);
 
     fn claims(names: &[&str]) -> Claims {
         let mut builder = ClaimsBuilder::default();
@@ -154,7 +171,8 @@ mod tests {
         builder.finish(None)
     }
 
-    fn published(lists: &[(&str, &[&str])]) -> Arc<Published> {
+    /// A state in which these lists, with the weights of their namesakes, are in force.
+    pub fn published(lists: &[(&str, &[&str])]) -> Arc<Published> {
         let text = [("p.toml".to_owned(), "version = 1".to_owned())];
         let mut read = |_: &str| Err(std::io::ErrorKind::NotFound.into());
         let policy = policy::load(&text, &mut read, &PublicSuffixes::default(), NOW).0.unwrap();
@@ -169,6 +187,12 @@ mod tests {
         pipeline.set_standings(Standings { popularity: popularity.into(), ..Standings::default() });
         pipeline.rebuild(NOW).unwrap()
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::testing::{NOW, published};
+    use super::*;
 
     fn name(text: &str) -> Name {
         Name::from_host(text).unwrap()

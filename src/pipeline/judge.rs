@@ -9,7 +9,7 @@ use super::standing::{Standing, Standings};
 use super::verdicts::{Verdict, Verdicts, VerdictsBuilder};
 use crate::evidence::{Merge, NameClaim};
 use crate::model::{Category, NameRef, Timestamp};
-use crate::scoring::{self, Facts, Kind, Level, Listing, Model, Previous};
+use crate::scoring::{self, Facts, Host, Infrastructure, Kind, Level, Listing, Model, Previous};
 
 /// A domain is blocked as a whole once this many of its hosts are (SCORING 2.9).
 const ESCALATION_HOSTS_MIN: usize = 3;
@@ -105,6 +105,28 @@ impl Court<'_> {
         facts.below_registrable = name != standing.registrable;
         facts.no_popularity_list = self.standings.popularity.lists == 0;
         facts.prediction = self.standings.predict(standing, siblings);
+        self.what_was_seen(standing, name, facts);
+    }
+
+    /// What passive DNS knows of a name: how new it is here, who has used it, what company it keeps.
+    fn what_was_seen(&self, standing: &Standing<'_>, name: NameRef<'_>, facts: &mut Facts) {
+        let Some(site) = &standing.site else { return };
+        let seen = &self.standings.seen;
+        facts.nod_hours = seen.first_seen_hours(site.holding, self.now);
+        facts.local_history = seen.local_history(site.holding);
+        facts.traffic_share_ppm = seen.query_share_ppm(name, site.holding);
+        let company = seen.company(name, site.holding);
+        let host = |[asn, prefix, ip]: [i32; 3]| Host {
+            asn: Some(asn),
+            prefix: Some(prefix),
+            ip: Some(ip),
+        };
+        facts.infrastructure = Infrastructure {
+            host: company.host.map(host),
+            ns: company.servers,
+            ns_large: company.servers_large,
+            siblings: company.siblings,
+        };
     }
 }
 

@@ -11,10 +11,12 @@ mod asn;
 mod case;
 mod generate;
 mod judge;
+mod named;
 mod networks;
 pub mod report;
 mod sources;
 mod standing;
+mod value;
 mod verdicts;
 mod why;
 mod why_network;
@@ -24,13 +26,16 @@ use std::sync::Arc;
 pub use appraise::{Appraisal, Appraiser};
 pub use case::{Case, Judgement};
 pub use generate::{Generated, Held, Origin};
+pub use named::NamedZone;
+use named::NamedZones;
 pub use networks::{Hosted, Hosting, Neighbourhood, NetworkVerdicts};
 pub use sources::{Profile, Ranks, Source};
 pub use standing::{Standing, Standings};
+pub use value::FeedValue;
 pub use verdicts::{Verdict, Verdicts};
 pub use why::Subject;
 
-use crate::model::{GroupSet, Name, SourceId, Timestamp, TriggerKind};
+use crate::model::{GroupSet, Name, SourceId, Timestamp};
 use crate::policy::compile::{self, LocalZones};
 use crate::policy::domains::Summary;
 use crate::policy::protect::Allowed;
@@ -68,7 +73,7 @@ pub enum Order {
 pub struct Pipeline {
     model: Arc<Model>,
     policy: Arc<Policy>,
-    file_zones: Vec<(Order, PolicyZone)>,
+    named_zones: NamedZones,
     sources: Vec<Source>,
     standings: Standings,
     verdicts: Verdicts,
@@ -113,7 +118,7 @@ impl Pipeline {
         Self {
             model: Arc::new(with_thresholds(model, &policy.thresholds)),
             policy,
-            file_zones: Vec::new(),
+            named_zones: NamedZones::default(),
             sources: Vec::new(),
             standings: Standings::default(),
             verdicts: Verdicts::default(),
@@ -134,15 +139,17 @@ impl Pipeline {
         self.policy = policy;
     }
 
-    /// Takes over the hand-written zones, in order. What they let through for everyone is what
-    /// must resolve (guard G3).
-    pub fn set_file_zones(&mut self, zones: Vec<(Order, PolicyZone)>) {
-        let passed = zones.iter().flat_map(|(_, zone)| passed_names(zone));
-        let mut critical: Vec<Name> = passed.collect();
-        critical.sort();
-        critical.dedup();
-        self.standings.critical = critical.into();
-        self.file_zones = zones;
+    /// Takes over the zones that the configuration names, in order. What the hand-written ones let
+    /// through for everyone is what must resolve (guard G3).
+    pub fn set_named_zones(&mut self, zones: Vec<NamedZone>) {
+        self.named_zones.set(zones);
+        self.standings.critical = self.named_zones.critical();
+    }
+
+    /// Takes over the version of a zone that another publisher makes, or takes it out of force.
+    /// Whether generated zones depend on it.
+    pub fn set_version(&mut self, name: Name, version: Option<Zone>) -> bool {
+        self.named_zones.set_version(name, version)
     }
 
     /// Takes over what guards look into. The critical names stay those of the file zones.
@@ -267,14 +274,14 @@ impl Pipeline {
             compile::local_zones(&self.policy, now, &soa, self.suffix.as_ref(), self.hash_seed);
         let LocalZones { zones: local, next_expiry } = local;
         let published = self.published.take();
-        let mut zones = self.ordered(Order::First);
+        let mut zones: Vec<PolicyZone> = self.named_zones.of(Order::First).collect();
         let local: Vec<PolicyZone> =
             local.into_iter().map(|zone| settled_local(zone, &self.local, now)).collect();
         self.local = local.iter().map(|zone| zone.zone.clone()).collect();
         zones.extend(local);
-        zones.extend(self.ordered(Order::BeforeGenerated));
+        zones.extend(self.named_zones.of(Order::BeforeGenerated));
         zones.extend(self.generated.iter().filter_map(|(origin, zone)| self.applied(origin, zone)));
-        zones.extend(self.ordered(Order::Last));
+        zones.extend(self.named_zones.of(Order::Last));
         let id = published.as_ref().map_or(u64::from(now.0) << 16, |p| p.snapshot.id() + 1);
         let clients = self.policy.clients.prefixes();
         let previous = published.as_ref().map(|p| &*p.snapshot);
@@ -325,16 +332,12 @@ impl Pipeline {
         groups.fold(GroupSet::NONE, |set, (at, _)| set.union(GroupSet::of(at)))
     }
 
-    fn ordered(&self, order: Order) -> Vec<PolicyZone> {
-        let zones = self.file_zones.iter().filter(|(o, _)| *o == order);
-        zones.map(|(_, zone)| zone.clone()).collect()
-    }
-
-    /// What everyone may reach, by the policy's allow list and the hand-written zones.
+    /// What everyone may reach, by the policy's allow list and the zones before generated ones.
     fn allowed(&self, now: Timestamp) -> Allowed {
-        let before = self.file_zones.iter().filter(|(order, _)| *order != Order::Last);
+        let before = [Order::First, Order::BeforeGenerated];
+        let before = before.into_iter().flat_map(|order| self.named_zones.of(order));
         let allowed = Allowed::of(&self.policy, now);
-        before.fold(allowed, |allowed, (_, zone)| allowed.and_zone(zone))
+        before.fold(allowed, |allowed, zone| allowed.and_zone(&zone))
     }
 }
 
@@ -360,19 +363,4 @@ fn settled_local(made: PolicyZone, held: &[Zone], now: Timestamp) -> PolicyZone 
 fn with_next_serial(zone: Zone, before: Option<Serial>, now: Timestamp) -> Zone {
     let soa = Soa { serial: before.unwrap_or_default().next(now), ..zone.soa().clone() };
     zone.with_soa(soa)
-}
-
-/// The query names that a zone lets through for everyone.
-fn passed_names(zone: &PolicyZone) -> Vec<Name> {
-    use crate::model::{Action, Trigger};
-    if zone.options.mode != Mode::Enforce || !zone.options.groups.is_empty() {
-        return Vec::new();
-    }
-    zone.zone
-        .rules_of(TriggerKind::QueryName)
-        .filter_map(|rule| match (rule.trigger, rule.action) {
-            (Trigger::QueryName(pattern), Action::Passthru) => Some(pattern.name),
-            _ => None,
-        })
-        .collect()
 }

@@ -15,6 +15,7 @@ use super::verdicts::Verdict;
 use crate::bgp::{Announced, AsNames, Family, History, RouteTable, Standing};
 use crate::evidence::Claims;
 use crate::model::{Category, Claim, Indicator, Network, Timestamp};
+use crate::pdns;
 use crate::scoring::{self, Facts, Kind, Level, Listing, Model, Previous};
 
 /// An IPv6 address is judged as the /64 around it (SCORING 2.1).
@@ -39,6 +40,21 @@ pub trait Hosting: Send + Sync {
     fn hosted(&self, indicator: &Indicator) -> Option<Hosted>;
     /// Some of the names that live there.
     fn names(&self, indicator: &Indicator) -> Vec<String>;
+}
+
+impl Hosting for pdns::View {
+    fn hosted(&self, indicator: &Indicator) -> Option<Hosted> {
+        let pdns::Hosted { domains, popular } = self.hosted(indicator)?;
+        Some(Hosted { domains, popular })
+    }
+
+    fn names(&self, indicator: &Indicator) -> Vec<String> {
+        match indicator {
+            Indicator::Network(network) => self.names_on(*network),
+            Indicator::As(number) => self.names_in(*number),
+            Indicator::Domain(_) => Vec::new(),
+        }
+    }
 }
 
 /// Who announces what, and how bad the company is there. Cheap to clone.

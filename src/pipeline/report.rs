@@ -5,9 +5,7 @@ mod published;
 
 use serde::{Deserialize, Serialize};
 
-pub use published::{
-    CanarySays, NotifySays, PublishedSays, SecondarySays, TransferSays, VersionSays,
-};
+pub use published::{CanarySays, FleetSays, NotifySays, PublishedSays, TransferSays, VersionSays};
 
 use crate::diagnostic::Diagnostic;
 
@@ -446,6 +444,43 @@ pub struct ZoneSays {
     /// How it leaves by transfer, if it does.
     #[serde(default)]
     pub published: Option<PublishedSays>,
+    /// How it comes, where another publisher makes it. A zone of which nothing came yet has serial
+    /// 0 and no rules, and is not in force.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secondary: Option<SecondarySays>,
+}
+
+/// How a zone of another publisher comes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SecondarySays {
+    /// `current`; `waiting` for a first version; `stale`: the last attempt failed and the version
+    /// stays in force; `expired`: so for longer than its SOA allows; `unloaded`: expired, and not
+    /// in force any more.
+    pub state: String,
+    /// Where it is to come from, in order.
+    pub configured: Vec<String>,
+    /// Who brought the version.
+    pub from: Option<String>,
+    /// `axfr`, `ixfr` or `http`.
+    pub kind: Option<String>,
+    /// When the version came, in seconds since 1970; so are the times below.
+    pub taken_at: Option<u32>,
+    /// When it last came or was confirmed.
+    pub confirmed_at: Option<u32>,
+    /// When somebody was asked last.
+    pub asked_at: Option<u32>,
+    /// When somebody is asked next; none where nobody will.
+    pub next_at: Option<u32>,
+    /// When it expires.
+    pub expires_at: Option<u32>,
+    /// How often in a row nothing came of asking.
+    pub failures: u32,
+    /// What went wrong then.
+    pub error: Option<String>,
+    /// Records of the version that were left out.
+    pub rejected: usize,
+    /// The first of them.
+    pub rejects: Vec<String>,
 }
 
 /// Sources by state.

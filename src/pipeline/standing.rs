@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::networks::Neighbourhood;
 use crate::evidence::{Popularity, PublicSuffixes, SharedHosts, SpecialUse};
 use crate::model::{Name, NameRef};
+use crate::pdns;
 use crate::predict::{Predictor, Site};
 
 /// The tables that guards look into. Cheap to clone.
@@ -24,6 +25,8 @@ pub struct Standings {
     pub neighbourhood: Arc<Neighbourhood>,
     /// What names and their neighbourhood predict, if a model was trained.
     pub predictor: Option<Arc<Predictor>>,
+    /// What was seen here.
+    pub seen: Arc<pdns::View>,
 }
 
 impl Default for Standings {
@@ -36,6 +39,7 @@ impl Default for Standings {
             critical: [].into(),
             neighbourhood: Arc::default(),
             predictor: None,
+            seen: Arc::default(),
         }
     }
 }

@@ -16,6 +16,7 @@ use super::cache::{Answer, QuestionRef};
 use super::dns64::Dns64;
 use super::handler::{Client, InForce};
 use super::message::{Request, rcode, rtype};
+use super::packet_cache::{Account, Counted};
 use super::reply::{Body, Envelope, Reply, SoaPlace, SoaRecord};
 use super::rewrite::{self, Lead};
 use super::special::{self, SpecialAnswer, SpecialZones};
@@ -60,6 +61,33 @@ pub(super) struct Done {
     pub outcome: Outcome,
     pub policy: Option<PolicyHit>,
     pub cache: Option<CacheLookup>,
+    pub counted: Hits,
+}
+
+impl Done {
+    /// What is to be said of the same reply again; none where there was more to it than one
+    /// answer or one rule.
+    pub fn account(&self) -> Option<Account> {
+        let whole = matches!(
+            (self.outcome, self.cache),
+            (Outcome::Rewritten | Outcome::Truncated, None)
+                | (Outcome::Resolved, Some(CacheLookup::Hit))
+        );
+        let counted = match self.counted {
+            Hits::None => None,
+            Hits::One(hit) => Some(hit),
+            Hits::Several => return None,
+        };
+        whole.then_some(Account { outcome: self.outcome, cache: self.cache, counted })
+    }
+}
+
+/// The rules whose hits were counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Hits {
+    None,
+    One(Counted),
+    Several,
 }
 
 /// What the world says to a question.
@@ -153,10 +181,27 @@ impl<'a> Flow<'a> {
         hit: Option<&Hit<'_>>,
         observed: &[Hit<'_>],
     ) -> Done {
-        let observed = observed.iter().map(|hit| self.in_force.count(hit, false));
-        let first = observed.reduce(|first, _| first).flatten();
-        let policy = hit.and_then(|hit| self.in_force.count(hit, true)).or(first);
-        Done { outcome, policy, cache }
+        let counted = |hit: &Hit<'_>, enforced| Counted {
+            zone: hit.zone,
+            kind: hit.kind,
+            action: hit.response.as_str(),
+            enforced,
+        };
+        let observed = observed.iter().map(|hit| counted(hit, false));
+        let hits = observed.chain(hit.map(|hit| counted(hit, true)));
+        let (mut policy, mut all) = (None, Hits::None);
+        for hit in hits {
+            // What was enforced is said before what was observed, and of that the first.
+            let told = self.in_force.count(hit);
+            if hit.enforced || policy.is_none() {
+                policy = told;
+            }
+            all = match all {
+                Hits::None => Hits::One(hit),
+                _ => Hits::Several,
+            };
+        }
+        Done { outcome, policy, cache, counted: all }
     }
 
     /// What the world says to the question as it was asked.

@@ -6,27 +6,29 @@
 
 mod why;
 
+use std::cell::Cell;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, Guard};
 use tokio::runtime::Handle;
 use tokio::time::Instant;
 
 use super::access::Access;
-use super::cache::{Answer, Cached, CachingUpstream, QuestionRef};
+use super::cache::{Answer, Cached, CachingUpstream, Life, QuestionRef};
 use super::cookie::{cookie, is_ours};
 use super::dns64::Dns64;
-use super::flow::{Attempt, Done, Flow, Resolved};
+use super::flow::{Attempt, Done, Flow, Hits, Resolved};
 use super::message::{Incoming, NameBuffer, PAYLOAD_OCTETS_MIN, Request, rcode, read, rtype};
+use super::packet_cache::{self, Account, Counted, Found};
 use super::rate::{Kind, RateSettings, Rates, Sending};
 use super::reply::{Envelope, Reply, SoaWire, truncate, write_header};
 use super::special::SpecialZones;
 use crate::model::time::Clock;
 use crate::model::{RrSet, Timestamp};
 use crate::ports::{TransferService, UpstreamError, WhyService};
-use crate::snapshot::{Hit, Snapshot};
+use crate::snapshot::Snapshot;
 use crate::telemetry::events::{AskedName, EventSender, PolicyHit, QueryEvent};
 use crate::telemetry::{Loss, Metrics, Outcome, Shard, Transport, ZoneHits};
 use crate::zone::PolicyZone;
@@ -150,11 +152,11 @@ impl InForce {
     }
 
     /// Counts a hit.
-    pub(super) fn count(&self, hit: &Hit<'_>, enforced: bool) -> Option<PolicyHit> {
+    pub(super) fn count(&self, hit: Counted) -> Option<PolicyHit> {
+        let Counted { kind, action, enforced, .. } = hit;
         let zone = self.zones.get(hit.zone)?;
-        let action = hit.response.as_str();
-        zone.hits.add_word(hit.kind, action, enforced);
-        Some(PolicyHit { zone: Arc::clone(&zone.name), trigger: hit.kind, action, enforced })
+        zone.hits.add_word(kind, action, enforced);
+        Some(PolicyHit { zone: Arc::clone(&zone.name), trigger: kind, action, enforced })
     }
 }
 
@@ -167,8 +169,19 @@ pub struct Now {
     pub cache: u64,
 }
 
+/// What is in force for queries that came together, looked at once.
+pub struct Look {
+    manner: Guard<Arc<Manner>>,
+    in_force: Guard<Arc<InForce>>,
+    /// The time.
+    pub now: Now,
+}
+
+/// Replies of one thread, for packets that come again.
+pub type PacketCache = packet_cache::PacketCache<Manner, InForce>;
+
 /// What may be exchanged while queries are answered.
-struct Manner {
+pub struct Manner {
     settings: HandlerSettings,
     special: SpecialZones,
 }
@@ -176,6 +189,8 @@ struct Manner {
 /// Everything an answer is made of.
 pub struct Handler {
     manner: ArcSwap<Manner>,
+    /// Keys hashes of what clients choose.
+    seed: u64,
     rates: Rates,
     in_force: Arc<ArcSwap<InForce>>,
     upstream: Arc<CachingUpstream>,
@@ -240,6 +255,7 @@ impl Handler {
         let seed = settings.cookie_secret.first_chunk().map_or(0, |s| u64::from_be_bytes(*s));
         Self {
             manner: ArcSwap::from_pointee(Manner { settings, special }),
+            seed,
             rates: Rates::new(seed),
             in_force,
             upstream,
@@ -267,6 +283,11 @@ impl Handler {
         Now { time: self.clock.now(), cache: self.upstream.now() }
     }
 
+    /// A cache for the replies of one thread, see [`Self::fast_from`].
+    pub fn packet_cache(&self) -> PacketCache {
+        PacketCache::new(self.seed)
+    }
+
     /// Answers without waiting. The reply is in `out`, which is emptied first.
     pub fn fast(
         &self,
@@ -276,40 +297,122 @@ impl Handler {
         shard: &Shard,
         out: &mut Vec<u8>,
     ) -> Fast {
-        let mut buffer = NameBuffer::default();
         let manner = self.manner.load();
-        if !self.rates.take_query(&manner.settings.rates, client.address.ip(), now.cache) {
-            shard.lost(client.transport, Loss::RateLimited);
+        if !self.may_ask(&manner, client, now, shard) {
             return Fast::Silent;
         }
-        let request = match self.open(&manner, packet, client, now, &mut buffer, out) {
-            Opening::Silent => {
-                shard.lost(client.transport, Loss::NoQuery);
-                return Fast::Silent;
-            }
-            Opening::Refused(outcome) => {
-                if !self.may_leave(&manner, None, client, now, out) {
-                    shard.lost(client.transport, Loss::RateLimited);
-                    return Fast::Silent;
-                }
-                shard.query(client.transport, outcome);
+        let in_force = self.in_force.load();
+        let query = (packet, client, now);
+        self.fresh(&manner, &in_force, query, shard, &Memory::default(), out).0
+    }
+
+    /// What is in force now, for datagrams that came together.
+    pub fn look(&self, packets: &mut PacketCache) -> Look {
+        let look =
+            Look { manner: self.manner.load(), in_force: self.in_force.load(), now: self.now() };
+        packets.align(&look.manner, &look.in_force, self.upstream.cache().flushes());
+        look
+    }
+
+    /// The same for a datagram, where a packet that came before may get the reply of then.
+    pub fn fast_from(
+        &self,
+        packets: &mut PacketCache,
+        look: &Look,
+        packet: &[u8],
+        client: Client,
+        shard: &Shard,
+        out: &mut Vec<u8>,
+    ) -> Fast {
+        let Look { manner, in_force, now } = look;
+        let now = *now;
+        if !self.may_ask(manner, client, now, shard) {
+            return Fast::Silent;
+        }
+        let query = (packet, client, now);
+        let settings = &manner.settings;
+        let address = client.address.ip();
+        // A rate of responses looks at each one, and addresses are made up for some clients alone.
+        let key = (settings.rates.responses_per_second == 0
+            && settings.dns64.is_none()
+            && settings.access.allows(address))
+        .then(|| packets.key(packet, in_force.snapshot().audience(address)?))
+        .flatten();
+        let Some(key) = key else {
+            return self.fresh(manner, in_force, query, shard, &Memory::default(), out).0;
+        };
+        let memory = match packets.find(key, packet, now.cache, out) {
+            Found::Reply(account) => {
+                self.report_again(packet, client, account, in_force, out, now, shard);
                 return Fast::Reply;
             }
-            Opening::Transfer(_) => return Fast::Slow,
+            Found::Due(given) => Memory::given(given),
+            Found::Nothing => Memory::default(),
+        };
+        let (fast, account) = self.fresh(manner, in_force, query, shard, &memory, out);
+        if let (Fast::Reply, Some(account)) = (fast, account) {
+            match memory.used.get() {
+                Used::Nothing if account.cache.is_none() => {
+                    packets.keep(key, packet, out, account, None);
+                }
+                Used::Answer(life) if now.cache < life.until => {
+                    packets.keep(key, packet, out, account, Some((life, life.age(now.cache))));
+                }
+                _ => {}
+            }
+        }
+        fast
+    }
+
+    /// Whether the rate of questions lets this client's next one in.
+    fn may_ask(&self, manner: &Manner, client: Client, now: Now, shard: &Shard) -> bool {
+        let may = self.rates.take_query(&manner.settings.rates, client.address.ip(), now.cache);
+        if !may {
+            shard.lost(client.transport, Loss::RateLimited);
+        }
+        may
+    }
+
+    /// Answers as if for the first time. With a reply comes what is to be said of it when it is
+    /// given out again, if it may be.
+    fn fresh(
+        &self,
+        manner: &Manner,
+        in_force: &InForce,
+        (packet, client, now): (&[u8], Client, Now),
+        shard: &Shard,
+        memory: &Memory,
+        out: &mut Vec<u8>,
+    ) -> (Fast, Option<Account>) {
+        let mut buffer = NameBuffer::default();
+        let request = match self.open(manner, packet, client, now, &mut buffer, out) {
+            Opening::Silent => {
+                shard.lost(client.transport, Loss::NoQuery);
+                return (Fast::Silent, None);
+            }
+            Opening::Refused(outcome) => {
+                if !self.may_leave(manner, None, client, now, out) {
+                    shard.lost(client.transport, Loss::RateLimited);
+                    return (Fast::Silent, None);
+                }
+                shard.query(client.transport, outcome);
+                return (Fast::Reply, None);
+            }
+            Opening::Transfer(_) => return (Fast::Slow, None),
             Opening::Question(request) => request,
         };
-        let in_force = self.in_force.load();
         let resolved = Resolved::new();
-        match self.attempt(&manner, &request, client, &in_force, &resolved, now, out) {
-            Attempt::Needs(_) => Fast::Slow,
+        match self.attempt(manner, &request, client, in_force, &resolved, now, memory, out) {
+            Attempt::Needs(_) => (Fast::Slow, None),
             Attempt::Done(done) => {
                 let silent = done.outcome == Outcome::Silent;
-                if !silent && !self.may_leave(&manner, Some(&request), client, now, out) {
+                if !silent && !self.may_leave(manner, Some(&request), client, now, out) {
                     shard.lost(client.transport, Loss::RateLimited);
-                    return Fast::Silent;
+                    return (Fast::Silent, None);
                 }
+                let account = done.account().filter(|_| request.has_no_options());
                 self.report(&request, client, done, out, now, Duration::ZERO, shard);
-                if silent { Fast::Silent } else { Fast::Reply }
+                (if silent { Fast::Silent } else { Fast::Reply }, account)
             }
         }
     }
@@ -345,10 +448,11 @@ impl Handler {
         let start = Instant::now();
         let deadline = start + manner.settings.deadline;
         let mut resolved = Resolved::new();
+        let memory = Memory::default();
         loop {
             let now = self.now();
-            let attempt =
-                self.attempt(&manner, &request, client, &in_force, &resolved, now, &mut out);
+            let attempt = self
+                .attempt(&manner, &request, client, &in_force, &resolved, now, &memory, &mut out);
             let question = match attempt {
                 Attempt::Done(done) => {
                     let silent = done.outcome == Outcome::Silent;
@@ -489,9 +593,10 @@ impl Handler {
         in_force: &InForce,
         resolved: &Resolved,
         now: Now,
+        memory: &Memory,
         out: &mut Vec<u8>,
     ) -> Attempt {
-        let recall = |question: QuestionRef<'_>| self.recall(question, now);
+        let recall = |question: QuestionRef<'_>| self.recall(question, now, memory);
         let flow = Flow {
             request,
             envelope: manner.envelope(request, client, now),
@@ -507,10 +612,21 @@ impl Handler {
     }
 
     /// What is known without asking. An answer that is popular and near its end is renewed.
-    fn recall(&self, question: QuestionRef<'_>, now: Now) -> Option<Result<Answer, UpstreamError>> {
-        match self.upstream.cached(question, now.cache)? {
+    fn recall(
+        &self,
+        question: QuestionRef<'_>,
+        now: Now,
+        memory: &Memory,
+    ) -> Option<Result<Answer, UpstreamError>> {
+        let cached = self.upstream.cached(question, now.cache, memory.given.take());
+        let life = match &cached {
+            Some(Cached::Answer { life, .. }) => *life,
+            _ => None,
+        };
+        memory.note(life);
+        match cached? {
             Cached::Failure(error) => Some(Err(error)),
-            Cached::Answer { answer, refresh } => {
+            Cached::Answer { answer, refresh, .. } => {
                 if refresh {
                     let (upstream, question) = (Arc::clone(&self.upstream), question.to_owned());
                     self.runtime.spawn(async move { upstream.refresh(&question).await });
@@ -518,6 +634,33 @@ impl Handler {
                 Some(Ok(answer))
             }
         }
+    }
+
+    /// Says of a reply that was given out again what was said the first time.
+    #[expect(clippy::too_many_arguments, reason = "an event tells all there is to tell")]
+    fn report_again(
+        &self,
+        packet: &[u8],
+        client: Client,
+        account: Account,
+        in_force: &InForce,
+        reply: &[u8],
+        now: Now,
+        shard: &Shard,
+    ) {
+        let Account { outcome, cache, counted } = account;
+        shard.query(client.transport, outcome);
+        if let Some(lookup) = cache {
+            shard.cache(lookup);
+            self.upstream.gave();
+        }
+        let policy = counted.and_then(|hit| in_force.count(hit));
+        self.events.send(|| {
+            let mut buffer = NameBuffer::default();
+            let Incoming::Query(request) = read(packet, &mut buffer) else { return None };
+            let done = Done { outcome, policy, cache, counted: Hits::None };
+            event(&request, client, done, reply, now, Duration::ZERO)
+        });
     }
 
     #[expect(clippy::too_many_arguments, reason = "an event tells all there is to tell")]
@@ -535,19 +678,60 @@ impl Handler {
         if let Some(lookup) = done.cache {
             shard.cache(lookup);
         }
-        self.events.send(|| {
-            Some(QueryEvent {
-                at: now.time,
-                client: client.address.ip(),
-                transport: client.transport,
-                name: AskedName::new(request.name_wire())?,
-                rtype: request.rtype,
-                outcome: done.outcome,
-                rcode: reply.get(3).map_or(0, |octet| u16::from(octet & 0xf)),
-                policy: done.policy,
-                cache: done.cache,
-                waited_microseconds: u32::try_from(waited.as_micros()).unwrap_or(u32::MAX),
-            })
+        self.events.send(|| event(request, client, done, reply, now, waited));
+    }
+}
+
+fn event(
+    request: &Request<'_>,
+    client: Client,
+    done: Done,
+    reply: &[u8],
+    now: Now,
+    waited: Duration,
+) -> Option<QueryEvent> {
+    Some(QueryEvent {
+        at: now.time,
+        client: client.address.ip(),
+        transport: client.transport,
+        name: AskedName::new(request.name_wire())?,
+        rtype: request.rtype,
+        outcome: done.outcome,
+        rcode: reply.get(3).map_or(0, |octet| u16::from(octet & 0xf)),
+        policy: done.policy,
+        cache: done.cache,
+        waited_microseconds: u32::try_from(waited.as_micros()).unwrap_or(u32::MAX),
+    })
+}
+
+/// What an attempt took from the answers' cache, and what that is to be told.
+#[derive(Default)]
+struct Memory {
+    /// How often the answer was given out since the cache was asked last.
+    given: Cell<u32>,
+    used: Cell<Used>,
+}
+
+/// What an attempt took from the answers' cache.
+#[derive(Clone, Copy, Default)]
+enum Used {
+    #[default]
+    Nothing,
+    /// One answer within its time.
+    Answer(Life),
+    /// Something that is not worth keeping a reply for: several answers, a failure, nothing.
+    Other,
+}
+
+impl Memory {
+    fn given(given: u32) -> Self {
+        Self { given: Cell::new(given), used: Cell::default() }
+    }
+
+    fn note(&self, life: Option<Life>) {
+        self.used.set(match (self.used.get(), life) {
+            (Used::Nothing, Some(life)) => Used::Answer(life),
+            _ => Used::Other,
         });
     }
 }

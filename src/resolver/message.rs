@@ -182,6 +182,12 @@ impl Request<'_> {
         self.edns.is_some_and(|edns| edns.dnssec_ok)
     }
 
+    /// Whether nothing follows the question but perhaps an OPT record without options.
+    pub fn has_no_options(&self) -> bool {
+        let opt = if self.edns.is_some() { 1 + RECORD_FIXED_OCTETS } else { 0 };
+        self.packet.len() == self.question_end + opt
+    }
+
     /// The question's name as the client wrote it, in wire form.
     pub fn name_wire(&self) -> &[u8] {
         &self.packet[HEADER_OCTETS..self.question_end - 4]
@@ -308,6 +314,24 @@ pub(in crate::resolver) fn ttl_min(message: &[u8]) -> Option<u32> {
         at = record.end;
     }
     smallest
+}
+
+/// Where the times to live stand in a message that we wrote, all sections; how many, or none where
+/// there is not enough room. The OPT record has none.
+pub(in crate::resolver) fn ttl_positions(message: &[u8], room: &mut [u16]) -> Option<usize> {
+    let records: u32 = [6, 8, 10].iter().map(|at| u32::from(u16_at(message, *at))).sum();
+    let mut at = skip_name(message, HEADER_OCTETS)? + 4;
+    let mut count = 0;
+    for _ in 0..records {
+        let record = read_record(message, at)?;
+        if record.rtype != rtype::OPT {
+            let position = record.end - record.rdata.len() - 6;
+            *room.get_mut(count)? = u16::try_from(position).ok()?;
+            count += 1;
+        }
+        at = record.end;
+    }
+    Some(count)
 }
 
 struct RawRecord<'p> {

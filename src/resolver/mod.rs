@@ -10,6 +10,7 @@ mod flow;
 pub mod garden;
 pub mod handler;
 pub mod message;
+pub mod packet_cache;
 pub mod quota;
 pub mod rate;
 pub mod reply;

@@ -16,8 +16,8 @@ use std::time::Duration;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::runtime::Handle;
 
-use super::batch::{Batch, ReturnPath, send_one, tell_destination};
-use super::handler::{Client, Fast, Handler};
+use super::batch::{Batch, ReturnPath, Slot, send_one, tell_destination};
+use super::handler::{Client, Fast, Handler, PacketCache};
 use super::message::QUERY_OCTETS_MAX;
 use super::quota::{Full, Limits, Quota};
 use crate::telemetry::{Loss, Metrics, Shard, Transport};
@@ -173,12 +173,14 @@ struct Worker {
 impl Worker {
     fn run(&self) {
         let UdpSettings { batch_datagrams, reply_octets, .. } = self.settings;
+        let mut packets = self.handler.packet_cache();
         let mut batch = Batch::new(batch_datagrams, QUERY_OCTETS_MAX, reply_octets);
         while !self.stop.load(Ordering::Relaxed) {
             match batch.receive(&self.socket) {
                 Ok(received) => {
                     // One query must not take all later ones with it.
-                    let serving = AssertUnwindSafe(|| self.serve(&mut batch, received));
+                    let serve = || self.serve(&mut batch, &mut packets, received);
+                    let serving = AssertUnwindSafe(serve);
                     if catch_unwind(serving).is_err() {
                         tracing::error!("a panic while queries were answered; going on");
                     }
@@ -192,8 +194,8 @@ impl Worker {
         }
     }
 
-    fn serve(&self, batch: &mut Batch, received: usize) {
-        let now = self.handler.now();
+    fn serve(&self, batch: &mut Batch, packets: &mut PacketCache, received: usize) {
+        let look = self.handler.look(packets);
         for at in 0..received {
             let slot = batch.slot(at);
             // Nobody listens at port 0, so the source is forged.
@@ -202,12 +204,13 @@ impl Worker {
                 continue;
             };
             let client = Client::udp(path.peer);
-            match self.handler.fast(slot.packet, client, now, &self.shard, slot.reply) {
+            let Slot { packet, reply, .. } = slot;
+            match self.handler.fast_from(packets, &look, packet, client, &self.shard, reply) {
                 Fast::Reply => {}
-                Fast::Silent => slot.reply.clear(),
+                Fast::Silent => reply.clear(),
                 Fast::Slow => {
-                    slot.reply.clear();
-                    self.wait(slot.packet, client, path);
+                    reply.clear();
+                    self.wait(packet, client, path);
                 }
             }
         }

@@ -208,6 +208,18 @@ impl Snapshot {
         found.map_or(GroupSet::NONE, |at| self.clients[at].1)
     }
 
+    /// Whose clients' queries are all treated alike, as far as this client is concerned: those in
+    /// the same groups. None where rules look at clients' addresses.
+    pub fn audience(&self, client: IpAddr) -> Option<GroupSet> {
+        if !self.having[TriggerKind::ClientAddress as usize].is_empty() {
+            return None;
+        }
+        let told_apart = !self.grouped.is_empty()
+            || !self.off_groups.is_empty()
+            || !self.observing_groups.is_empty();
+        Some(if told_apart { self.groups_of(client) } else { GroupSet::NONE })
+    }
+
     fn having_any(&self, kinds: &[TriggerKind]) -> ZoneSet {
         kinds.iter().fold(ZoneSet::default(), |all, kind| all.or(self.having[*kind as usize]))
     }

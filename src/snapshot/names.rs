@@ -4,45 +4,52 @@
 //! is the closest encloser, unless an owner further down makes a name in between exist as well
 //! (an empty non-terminal); a wildcard covers only what does not exist (section 3.3.1).
 
-use crate::model::{NameRef, name};
+use smallvec::SmallVec;
+
+use crate::model::NameRef;
 use crate::names::{NameTable, hash_of};
 use crate::zone::{Effect, Zone};
 
-/// The most suffixes a name has: 127 labels in 255 octets, and the root.
-const SUFFIXES_MAX: usize = name::WIRE_OCTETS_MAX / 2 + 1;
+/// Suffixes that take nothing from the allocator: those of a reverse name of IPv6, the root's
+/// included, and one to spare.
+const SUFFIXES_USUAL: usize = 36;
 
 /// A name with the hash of each of its suffixes.
 pub(super) struct Suffixes<'n> {
     name: NameRef<'n>,
     /// By label count: the root first, the whole name last.
-    hashes: [u64; SUFFIXES_MAX],
-    lengths: [u16; SUFFIXES_MAX],
-    count: usize,
+    all: SmallVec<[Suffix; SUFFIXES_USUAL]>,
+}
+
+#[derive(Clone, Copy)]
+struct Suffix {
+    hash: u64,
+    octets: u16,
 }
 
 impl<'n> Suffixes<'n> {
     /// Hashes the suffixes under the seed that all zones share.
     pub(super) fn new(name: NameRef<'n>, seed: u64) -> Self {
-        let mut suffixes =
-            Self { name, hashes: [0; SUFFIXES_MAX], lengths: [0; SUFFIXES_MAX], count: 1 };
-        suffixes.hashes[0] = hash_of(seed, NameRef::ROOT);
-        for (at, _) in name.key().iter().enumerate().filter(|(_, octet)| **octet == 0) {
-            suffixes.lengths[suffixes.count] = u16::try_from(at + 1).expect("names are short");
-            suffixes.hashes[suffixes.count] = hash_of(seed, suffixes.suffix(suffixes.count));
-            suffixes.count += 1;
+        let mut all = SmallVec::new();
+        all.push(Suffix { hash: hash_of(seed, NameRef::ROOT), octets: 0 });
+        let ends = name.key().iter().enumerate().filter(|(_, octet)| **octet == 0);
+        for (at, _) in ends {
+            let octets = u16::try_from(at + 1).expect("names are short");
+            let suffix = NameRef::from_key(&name.key()[..=at]);
+            all.push(Suffix { hash: hash_of(seed, suffix), octets });
         }
-        suffixes
+        Self { name, all }
     }
 
     /// The top `labels` labels.
     fn suffix(&self, labels: usize) -> NameRef<'n> {
-        NameRef::from_key(&self.name.key()[..usize::from(self.lengths[labels])])
+        NameRef::from_key(&self.name.key()[..usize::from(self.all[labels].octets)])
     }
 
     /// Whether the first of the top `labels` labels is an asterisk.
     fn is_asterisk(&self, labels: usize) -> bool {
         labels > 0 && {
-            let above = usize::from(self.lengths[labels - 1]);
+            let above = usize::from(self.all[labels - 1].octets);
             self.suffix(labels).key()[above..] == *b"*\0"
         }
     }
@@ -65,8 +72,8 @@ pub(super) fn find<'a>(
     if table.is_empty() {
         return None;
     }
-    let whole = suffixes.count - 1;
-    let at = |labels: usize| table.find_hashed(suffixes.suffix(labels), suffixes.hashes[labels]);
+    let whole = suffixes.all.len() - 1;
+    let at = |labels: usize| table.find_hashed(suffixes.suffix(labels), suffixes.all[labels].hash);
     let matched = |labels, wildcard, effect| {
         Some(NameMatch { pattern: suffixes.suffix(labels), wildcard, effect })
     };

@@ -16,6 +16,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::hits::{Hits, ZoneHits};
+use super::secondaries::SecondaryMetrics;
 use super::shard::{Outcome, Shard, Shards};
 use super::transfers::Transfers;
 use crate::model::{SourceId, Timestamp};
@@ -56,6 +57,8 @@ pub struct Metrics {
     rebuild_duration: Histogram,
     snapshot_rules: Gauge,
     snapshot_swapped: Gauge,
+    /// Zones that come from other publishers.
+    pub secondaries: SecondaryMetrics,
     zone_serial: Family<NameLabel, Gauge>,
     zone_rules: Family<NameLabel, Gauge>,
     policy_accepted: Gauge,
@@ -109,6 +112,7 @@ impl Metrics {
             rebuild_duration: Histogram::new(REBUILD_BUCKETS),
             snapshot_rules: Gauge::default(),
             snapshot_swapped: Gauge::default(),
+            secondaries: SecondaryMetrics::default(),
             zone_serial: Family::default(),
             zone_rules: Family::default(),
             policy_accepted: Gauge::default(),
@@ -125,6 +129,7 @@ impl Metrics {
         metrics.register_decisions(ours);
         metrics.register_feeds(ours);
         metrics.transfers.register(ours);
+        metrics.secondaries.register(ours);
         Metrics { registry, ..metrics }
     }
 

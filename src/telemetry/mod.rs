@@ -8,9 +8,11 @@ pub mod events;
 pub mod hits;
 pub mod log;
 pub mod metrics;
+pub mod secondaries;
 pub mod shard;
 pub mod transfers;
 
 pub use hits::ZoneHits;
 pub use metrics::Metrics;
+pub use secondaries::SecondaryMetrics;
 pub use shard::{CacheLookup, Loss, Outcome, Shard, Transport};

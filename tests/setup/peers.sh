@@ -8,7 +8,8 @@ packages=(
     bind9 bind9-utils bind9-dnsutils # named, named-checkzone, dig
     unbound
     nsd
-    knot knot-dnsutils  # knotd, kdig
+    knot           # knotd
+    knot-dnsutils  # kdig
     pdns-recursor
     knot-resolver  # kresd
     minisign       # signatures of artefacts

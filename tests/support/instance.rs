@@ -9,6 +9,7 @@ use std::str::FromStr;
 
 use hickory_proto::op::{Edns, Message, MessageType, OpCode, Query, ResponseCode};
 use hickory_proto::rr::{Name, RData, RecordType};
+use rustix::process::Signal;
 use tempfile::TempDir;
 
 use super::{Daemon, PATIENCE, free_port, temporary_folder};
@@ -79,6 +80,14 @@ impl Instance {
     /// Ends it.
     pub fn stop(&mut self) {
         self.daemon = None;
+    }
+
+    /// Has it end by itself, with everything written.
+    pub fn end(&mut self) {
+        let daemon = self.daemon.take().expect("it was started");
+        daemon.signal(Signal::TERM);
+        let (status, output) = daemon.wait_for_exit();
+        assert!(status.success(), "{output}");
     }
 
     /// The running daemon.

@@ -1,7 +1,7 @@
 //! Zones that leave by transfer, and who takes them.
 
 use super::{BAD, Columns, FAINT, GOOD, STRONG, WARN, ago, cell, grouped, octets, plain};
-use crate::pipeline::report::{NotifySays, PublishedSays, SecondarySays, VersionSays, ZoneSays};
+use crate::pipeline::report::{FleetSays, NotifySays, PublishedSays, VersionSays, ZoneSays};
 
 /// What is published and who has it; nothing where nothing is.
 pub fn fleet(zones: &[ZoneSays], now: u32) -> String {
@@ -75,7 +75,7 @@ fn secondaries(published: &[(&str, &PublishedSays)], now: u32) -> String {
     columns.lines(0)
 }
 
-fn lag(secondary: &SecondarySays) -> (anstyle::Style, String) {
+fn lag(secondary: &FleetSays) -> (anstyle::Style, String) {
     match secondary.lag_seconds {
         None => cell(WARN, "?"),
         Some(0) => cell(GOOD, "0 s"),
@@ -83,7 +83,7 @@ fn lag(secondary: &SecondarySays) -> (anstyle::Style, String) {
     }
 }
 
-fn transfer(secondary: &SecondarySays, now: u32) -> String {
+fn transfer(secondary: &FleetSays, now: u32) -> String {
     let failures = match secondary.failures {
         0 => String::new(),
         n => format!(", {n} broken off"),

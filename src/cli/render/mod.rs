@@ -5,6 +5,8 @@ pub mod evaluate;
 pub mod feeds;
 pub mod fleet;
 pub mod lint;
+pub mod pdns;
+pub mod reviews;
 pub mod status;
 pub mod why;
 
@@ -67,6 +69,14 @@ pub fn ago(then: u32, now: u32) -> String {
         120..=7199 => format!("{} min ago", seconds / 60),
         7200..=172_799 => format!("{} h ago", seconds / 3600),
         _ => format!("{} d ago", seconds / 86_400),
+    }
+}
+
+/// In how long something will be, in the largest unit that fits.
+pub fn ahead(then: u32, now: u32) -> String {
+    match then.saturating_sub(now) {
+        0..=1 => "now".to_owned(),
+        seconds => format!("in {}", ago(now, now + seconds).trim_end_matches(" ago")),
     }
 }
 

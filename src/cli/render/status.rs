@@ -1,9 +1,13 @@
 //! `sekisho status` and `sekisho zones`.
 
 use super::{
-    BAD, Columns, FAINT, GOOD, STRONG, WARN, ago, cell, grouped, harmless, octets, plain, styled,
+    BAD, Columns, FAINT, GOOD, STRONG, WARN, ago, ahead, cell, counted, grouped, harmless, octets,
+    plain, styled,
 };
 use crate::pipeline::report::{PredictionSays, Status, ZoneSays};
+
+/// Records that were left out of a zone and are shown; `--json` has more.
+const REJECTS_SHOWN: usize = 5;
 
 /// How the program is.
 pub fn status(status: &Status) -> String {
@@ -150,5 +154,56 @@ pub fn zones(zones: &[ZoneSays], now: u32) -> String {
             plain(zone.exported.as_deref().unwrap_or("-")),
         ]);
     }
-    columns.lines(0) + &super::fleet::fleet(zones, now)
+    let foreign = secondaries(zones, now);
+    format!("{}{foreign}{}", columns.lines(0), super::fleet::fleet(zones, now))
+}
+
+/// How zones of other publishers come.
+fn secondaries(zones: &[ZoneSays], now: u32) -> String {
+    let mut columns = Columns::default();
+    columns.row([
+        cell(FAINT, "from elsewhere"),
+        cell(FAINT, "state"),
+        cell(FAINT, "changed"),
+        cell(FAINT, "confirmed"),
+        cell(FAINT, "next"),
+        cell(FAINT, "expires"),
+        cell(FAINT, "from"),
+    ]);
+    let (mut none, mut notes) = (true, String::new());
+    for zone in zones {
+        let Some(says) = &zone.secondary else { continue };
+        none = false;
+        let style = match says.state.as_str() {
+            "current" => GOOD,
+            "expired" | "unloaded" => BAD,
+            _ => WARN,
+        };
+        let past = |at: Option<u32>| at.map_or_else(|| "never".to_owned(), |at| ago(at, now));
+        let future = |at: Option<u32>| at.map_or_else(|| "-".to_owned(), |at| ahead(at, now));
+        let from = match (&says.from, &says.kind) {
+            (Some(from), Some(kind)) => format!("{from} ({kind})"),
+            _ => says.configured.join(", "),
+        };
+        columns.row([
+            cell(STRONG, &zone.name),
+            cell(style, &says.state),
+            plain(past(says.taken_at)),
+            plain(past(says.confirmed_at)),
+            plain(future(says.next_at)),
+            plain(future(says.expires_at)),
+            plain(harmless(&from)),
+        ]);
+        if let Some(error) = &says.error {
+            notes.push_str(&format!("  {}: {}\n", zone.name, harmless(error)));
+        }
+        if says.rejected > 0 {
+            let records = counted(says.rejected, "record");
+            notes.push_str(&format!("  {}: {records} left out, such as\n", zone.name));
+        }
+        for reject in says.rejects.iter().take(REJECTS_SHOWN) {
+            notes.push_str(&format!("    {}\n", harmless(reject)));
+        }
+    }
+    if none { String::new() } else { format!("\n{}{notes}", columns.lines(0)) }
 }

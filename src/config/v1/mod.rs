@@ -1,8 +1,10 @@
 //! What may stand in a configuration file of version 1. `default.toml` beside the parent module
 //! has every key with what it is for.
 
+mod elsewhere;
 mod files;
 mod key;
+mod pdns;
 mod prediction;
 mod publish;
 mod resolver;
@@ -36,8 +38,8 @@ pub(super) fn read(root: &Table<'_>, file: &str) -> Config {
     let directory = |key, otherwise: &str| {
         PathBuf::from(root.get(key).and_then(|v| path(&v)).unwrap_or(otherwise))
     };
-    let keys = key::keys(root, file);
     let licences = [("personal", LicenceMode::Personal), ("commercial", LicenceMode::Commercial)];
+    let keys = key::keys(root, file);
     Config {
         state_directory: directory("state_directory", "var"),
         policies_directory: directory("policies_directory", "policies"),
@@ -55,11 +57,12 @@ pub(super) fn read(root: &Table<'_>, file: &str) -> Config {
         api: section(root, "api", api),
         publish: section(root, "publish", |table| publish::publish(root, table, &keys, file)),
         log: section(root, "log", log),
+        pdns: section(root, "pdns", pdns::pdns),
         prediction: section(root, "prediction", prediction::prediction),
         sources: source::sources(root, file),
+        zones: zone::zones(root, file, &keys),
         keys,
         credentials_directory: None,
-        zones: zone::zones(root, file),
     }
 }
 

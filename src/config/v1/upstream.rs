@@ -193,12 +193,12 @@ fn server(text: &str) -> Result<UpstreamServer, Diagnostic> {
     Ok(UpstreamServer { address, transport })
 }
 
-fn host(name: &str) -> Result<String, String> {
+pub(super) fn host(name: &str) -> Result<String, String> {
     let name = Name::from_host(name).map_err(|error| format!("in its name, {error}"))?;
     Ok(name.to_string())
 }
 
-fn address_with_port(text: &str, port: u16) -> Option<SocketAddr> {
+pub(super) fn address_with_port(text: &str, port: u16) -> Option<SocketAddr> {
     if let Ok(address) = text.parse::<IpAddr>() {
         return Some(SocketAddr::new(address, port));
     }

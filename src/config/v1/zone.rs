@@ -1,8 +1,9 @@
-//! The tables `[[zone]]`: policy zones from files.
+//! The tables `[[zone]]`: policy zones from files and from elsewhere.
 
 use std::path::{Path, PathBuf};
 
-use super::super::FileZone;
+use super::super::{TransferKey, Zone};
+use super::elsewhere::elsewhere;
 use super::{path, words};
 use crate::diagnostic::Diagnostic;
 use crate::document::{Table, Value};
@@ -30,10 +31,10 @@ const EXTENDED_ERRORS: [(&str, Option<u16>); 6] = [
 ];
 
 /// Reads all zones.
-pub(super) fn zones(root: &Table<'_>, file: &str) -> Vec<FileZone> {
-    let mut zones: Vec<FileZone> = Vec::new();
+pub(super) fn zones(root: &Table<'_>, file: &str, keys: &[TransferKey]) -> Vec<Zone> {
+    let mut zones: Vec<Zone> = Vec::new();
     root.each("zone", |table| {
-        let Some(zone) = zone(table, file) else { return };
+        let Some(zone) = zone(table, file, keys) else { return };
         if let Some(other) = zones.iter().find(|other| other.name == zone.name) {
             let message = format!("there is another zone `{}` at {}", zone.name, other.place);
             table.report(Diagnostic::error(message).hint("give it a `name` of its own"));
@@ -48,12 +49,23 @@ pub(super) fn zones(root: &Table<'_>, file: &str) -> Vec<FileZone> {
     zones
 }
 
-fn zone(table: &Table<'_>, file: &str) -> Option<FileZone> {
-    let source = table.need("file").and_then(|v| Some((path(&v)?.to_owned(), v)));
-    let name = match table.get("name") {
-        Some(name) => name.parse(words::zone_name),
-        None => source.as_ref().and_then(|(path, value)| name_of_file(path, value)),
+fn zone(table: &Table<'_>, file: &str, keys: &[TransferKey]) -> Option<Zone> {
+    let own = table.get("file").and_then(|v| Some((path(&v)?.to_owned(), v)));
+    let name = match (table.get("name"), &own) {
+        (Some(name), _) => name.parse(words::zone_name),
+        (None, Some((path, value))) => name_of_file(path, value),
+        (None, None) => None,
     };
+    let elsewhere = elsewhere(table, keys);
+    let from_elsewhere = table.has_any(&["primaries", "url"]);
+    if !table.has_any(&["file"]) && !from_elsewhere {
+        table.report(
+            Diagnostic::error("the zone comes from nowhere")
+                .hint("add `file`, or `primaries` or `url` for a zone of another publisher"),
+        );
+    } else if from_elsewhere && !table.has_any(&["name", "file"]) {
+        table.report(Diagnostic::error("`[[zone]]` needs `name`"));
+    }
     let order = table.get("standing").and_then(|v| v.word(&STANDINGS)).unwrap_or(Order::Last);
     let options = options(table);
     let groups = table
@@ -62,8 +74,8 @@ fn zone(table: &Table<'_>, file: &str) -> Option<FileZone> {
         .filter_map(|v| Some((v.text()?.to_owned(), v.position().in_file(file))))
         .collect();
     let place = table.position().in_file(file);
-    let file = PathBuf::from(source?.0);
-    Some(FileZone { file, name: name?, order, options, groups, place })
+    let own = own.map(|(path, _)| PathBuf::from(path));
+    Some(Zone { file: own, elsewhere, name: name?, order, options, groups, place })
 }
 
 /// The file `lists/local.rpz` is the zone `local.rpz`.
@@ -170,7 +182,7 @@ mod tests {
     use crate::config::{self, DEFAULT};
     use crate::zone::Mode;
 
-    fn read(text: &str) -> (Vec<FileZone>, String) {
+    fn read(text: &str) -> (Vec<Zone>, String) {
         let (config, found) = config::read("s.toml", text);
         let found: Vec<String> = found.iter().map(ToString::to_string).collect();
         (config.map_or_else(Vec::new, |config| config.zones), found.join("\n"))
@@ -247,7 +259,15 @@ mod tests {
 
     #[test]
     fn zones_need_a_file_and_a_name_of_their_own() {
-        assert_eq!(read("[[zone]]\n").1, "error: `[[zone]]` needs `file`\n  --> s.toml:1:1");
+        assert_eq!(
+            read("[[zone]]\n").1,
+            "error: the zone comes from nowhere\n  --> s.toml:1:1\n\
+             hint: add `file`, or `primaries` or `url` for a zone of another publisher"
+        );
+        assert_eq!(
+            read("[[zone]]\nprimaries = '192.0.2.1'\n").1,
+            "error: `[[zone]]` needs `name`\n  --> s.toml:1:1"
+        );
         assert_eq!(
             read("[[zone]]\nfile = 'my list.rpz'\n").1,
             "error: `my list.rpz` is no name for a zone\n  --> s.toml:2:8\nhint: add `name`"

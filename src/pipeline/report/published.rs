@@ -19,7 +19,7 @@ pub struct PublishedSays {
     /// The version whose content stays, by command.
     pub rolled_back_to: Option<u32>,
     /// Who gets it.
-    pub secondaries: Vec<SecondarySays>,
+    pub secondaries: Vec<FleetSays>,
 }
 
 /// A version that is the canaries' alone.
@@ -33,7 +33,7 @@ pub struct CanarySays {
 
 /// A secondary with one zone.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SecondarySays {
+pub struct FleetSays {
     /// What it is called.
     pub name: String,
     /// Whether it gets versions before the others.

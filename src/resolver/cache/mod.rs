@@ -8,10 +8,11 @@
 //! fails (RFC 8767); failures are kept for seconds (RFC 9520). Time is an argument everywhere, in
 //! milliseconds from any zero that stays the same.
 
+mod tap;
 mod through;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use quick_cache::sync::{Cache as Map, DefaultLifecycle};
@@ -21,6 +22,7 @@ use crate::model::{Name, NameRef, Nameserver};
 use crate::ports::upstream::RCODE_NAME_ERROR;
 use crate::ports::{ExtendedError, Question, Resolution, Security, Ttl, UpstreamError};
 
+pub use tap::{Answered, Tap, Tapped, tap};
 pub use through::{Cached, CachingUpstream, Counts};
 
 /// How long, how much.
@@ -70,6 +72,19 @@ impl Default for CacheSettings {
             stale_client_timeout: Duration::from_millis(1_800),
             stale_recheck_seconds: 30,
             prefetch_hits_min: 3,
+        }
+    }
+}
+
+impl CacheSettings {
+    /// When an answer that was given out often enough is asked for again: in the last tenth of its
+    /// time, or never before its end.
+    fn due_at(&self, data: &Data) -> u64 {
+        let whole = data.expires - data.stored;
+        let worth = whole >= u64::from(PREFETCH_TTL_SECONDS_MIN) * 1000;
+        match self.prefetch_hits_min > 0 && worth {
+            true => data.expires - whole.div_ceil(10) + 1,
+            false => data.expires,
         }
     }
 }
@@ -146,6 +161,22 @@ impl Answer {
     }
 }
 
+/// How long an answer is good, by the cache's clock in milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Life {
+    /// When it came from the upstream: its records age from here.
+    pub stored: u64,
+    /// From here on it is to be looked at again: it is due to be renewed, or past its time.
+    pub until: u64,
+}
+
+impl Life {
+    /// Seconds since it came.
+    pub fn age(self, now: u64) -> u32 {
+        u32::try_from(now.saturating_sub(self.stored) / 1000).unwrap_or(u32::MAX)
+    }
+}
+
 /// What the cache knows about a question.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Lookup {
@@ -155,6 +186,8 @@ pub enum Lookup {
         answer: Answer,
         /// Said once: it is popular and near its end, so ask for it again.
         refresh: bool,
+        /// How long it is good.
+        life: Life,
     },
     /// An answer past its time.
     Stale {
@@ -205,6 +238,7 @@ impl Weighter<Question, Arc<Entry>> for Octets {
 #[derive(Debug)]
 pub struct Cache {
     settings: CacheSettings,
+    flushes: AtomicU64,
     map: Map<Question, Arc<Entry>, Octets>,
 }
 
@@ -218,17 +252,20 @@ impl Cache {
             .build()
             .expect("both capacities are given");
         let (hasher, lifecycle) = (DefaultHashBuilder::default(), DefaultLifecycle::default());
-        Self { settings, map: Map::with_options(options, Octets, hasher, lifecycle) }
+        let map = Map::with_options(options, Octets, hasher, lifecycle);
+        Self { settings, flushes: AtomicU64::new(0), map }
     }
 
-    /// What is known about `question` at `now`.
-    pub fn lookup(&self, question: QuestionRef<'_>, now: u64) -> Lookup {
+    /// What is known about `question` at `now`. `given` is how often the answer was given out since
+    /// the last time without this being asked.
+    pub fn lookup(&self, question: QuestionRef<'_>, now: u64, given: u32) -> Lookup {
         let Some(entry) = self.map.get(&question) else { return Lookup::Miss };
         let failure = entry.failure.as_ref().filter(|failure| now < failure.until);
         if let Some(data) = &entry.data {
             if now < data.expires {
-                let refresh = failure.is_none() && self.is_due(data, now);
-                return Lookup::Fresh { answer: data.fresh(now), refresh };
+                let refresh = failure.is_none() && self.is_due(data, now, given);
+                let life = Life { stored: data.stored, until: self.settings.due_at(data) };
+                return Lookup::Fresh { answer: data.fresh(now), refresh, life };
             }
             if now < self.useful_until(data) {
                 let answer = data.stale(self.settings.stale_ttl_seconds);
@@ -246,13 +283,11 @@ impl Cache {
     }
 
     /// Counts a hit, and says once whether the entry should be asked for again.
-    fn is_due(&self, data: &Data, now: u64) -> bool {
-        let hits = data.hits.fetch_add(1, Ordering::Relaxed) + 1;
-        let (whole, left) = (data.expires - data.stored, data.expires - now);
-        self.settings.prefetch_hits_min > 0
-            && hits >= self.settings.prefetch_hits_min
-            && whole >= u64::from(PREFETCH_TTL_SECONDS_MIN) * 1000
-            && left * 10 < whole
+    fn is_due(&self, data: &Data, now: u64, given: u32) -> bool {
+        let more = given.saturating_add(1);
+        let hits = data.hits.fetch_add(more, Ordering::Relaxed).saturating_add(more);
+        hits >= self.settings.prefetch_hits_min
+            && now >= self.settings.due_at(data)
             && !data.is_refreshing.swap(true, Ordering::Relaxed)
     }
 
@@ -332,17 +367,25 @@ impl Cache {
 
     /// Forgets everything.
     pub fn flush(&self) {
+        self.flushes.fetch_add(1, Ordering::Relaxed);
         self.map.clear();
     }
 
     /// Forgets all about one name.
     pub fn flush_name(&self, name: NameRef<'_>) {
+        self.flushes.fetch_add(1, Ordering::Relaxed);
         self.map.retain(|question, _| question.name.as_ref() != name);
     }
 
     /// Forgets all about a name and the names below it.
     pub fn flush_below(&self, name: NameRef<'_>) {
+        self.flushes.fetch_add(1, Ordering::Relaxed);
         self.map.retain(|question, _| !question.name.as_ref().is_at_or_below(name));
+    }
+
+    /// How often something was forgotten by command. What was made of answers before is void.
+    pub fn flushes(&self) -> u64 {
+        self.flushes.load(Ordering::Relaxed)
     }
 
     /// Entries, those past their time included.
@@ -402,7 +445,7 @@ fn servers_octets(servers: &[Nameserver]) -> u64 {
 }
 
 #[cfg(test)]
-mod testing {
+pub(crate) mod testing {
     use super::*;
     use crate::model::AnswerFacts;
     use crate::ports::{Record, Sections};

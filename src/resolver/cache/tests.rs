@@ -10,9 +10,9 @@ fn cache() -> Cache {
 
 /// The lookup in a word, with the time to live that would be given out.
 fn look(cache: &Cache, of: &Question, now: u64) -> (&'static str, Option<Ttl>) {
-    match cache.lookup(of.into(), now) {
-        Lookup::Fresh { answer, refresh: false } => ("fresh", Some(answer.ttl)),
-        Lookup::Fresh { answer, refresh: true } => ("refresh", Some(answer.ttl)),
+    match cache.lookup(of.into(), now, 0) {
+        Lookup::Fresh { answer, refresh: false, .. } => ("fresh", Some(answer.ttl)),
+        Lookup::Fresh { answer, refresh: true, .. } => ("refresh", Some(answer.ttl)),
         Lookup::Stale { answer, retry: false } => ("stale", Some(answer.ttl)),
         Lookup::Stale { answer, retry: true } => ("stale, retry", Some(answer.ttl)),
         Lookup::Failed(_) => ("failed", None),
@@ -44,7 +44,7 @@ fn a_stale_answer_says_so() {
     cache.insert(&about("a.test"), address("a.test", 1), 0);
     cache.insert(&about("no.test"), nothing("no.test", 1), 0);
     for (of, code) in [("a.test", 3), ("no.test", 19)] {
-        let Lookup::Stale { answer, .. } = cache.lookup((&about(of)).into(), 2_000) else {
+        let Lookup::Stale { answer, .. } = cache.lookup((&about(of)).into(), 2_000, 0) else {
             panic!("{of} is stale");
         };
         assert_eq!(answer.extended_error.unwrap().code, code);
@@ -190,7 +190,7 @@ fn the_bound_in_octets_holds_under_random_load() {
             let of = format!("n{}.test", dice.random_range(0..5_000));
             match dice.random_range(0..10) {
                 0 => cache.insert_failure(&about(&of), failure(), step),
-                1..4 => drop(cache.lookup((&about(&of)).into(), step)),
+                1..4 => drop(cache.lookup((&about(&of)).into(), step, 0)),
                 _ => {
                     let count = dice.random_range(0..8);
                     let octets = [4, 16, 600, 5_000][dice.random_range(0..4)];

@@ -10,7 +10,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::ports::{Question, Resolution, Upstream, UpstreamError};
 
-use super::{Answer, Cache, CacheSettings, Lookup, QuestionRef};
+use super::{Answer, Cache, CacheSettings, Life, Lookup, QuestionRef, Tap};
 
 /// What can be said without waiting.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +21,8 @@ pub enum Cached {
         answer: Answer,
         /// Said once: call [`CachingUpstream::refresh`] for it, where waiting is possible.
         refresh: bool,
+        /// How long it is good; none for what is past its time.
+        life: Option<Life>,
     },
     /// It failed a moment ago, and it is too early to try again.
     Failure(UpstreamError),
@@ -61,6 +63,7 @@ pub struct CachingUpstream {
     upstream: ArcSwap<Arc<dyn Upstream>>,
     epoch: Instant,
     counters: Counters,
+    tap: Option<Tap>,
 }
 
 impl CachingUpstream {
@@ -71,7 +74,13 @@ impl CachingUpstream {
             upstream: ArcSwap::from_pointee(upstream),
             epoch: Instant::now(),
             counters: Counters::default(),
+            tap: None,
         }
+    }
+
+    /// The same with somebody who is told what the upstream says.
+    pub fn with_tap(self, tap: Option<Tap>) -> Self {
+        Self { tap, ..self }
     }
 
     /// The cache, for flushing and for its size.
@@ -104,18 +113,26 @@ impl CachingUpstream {
     /// What can be said at once; nothing means that [`Self::answer`] must be awaited. Needs no
     /// runtime around it, allocates nothing but for what is stale, and takes one shared lock of a
     /// part of the cache.
-    pub fn cached(&self, question: QuestionRef<'_>, now: u64) -> Option<Cached> {
-        self.settle(self.cache.lookup(question, now)).ok()
+    ///
+    /// `given` is how often the answer was given out since the last time without this being asked,
+    /// which [`Self::gave`] has counted.
+    pub fn cached(&self, question: QuestionRef<'_>, now: u64, given: u32) -> Option<Cached> {
+        self.settle(self.cache.lookup(question, now, given)).ok()
+    }
+
+    /// Counts an answer that was given out once more without being looked up.
+    pub fn gave(&self) {
+        count(&self.counters.fresh);
     }
 
     /// What a lookup says, or that the upstream must be asked, with what there is meanwhile.
     fn settle(&self, lookup: Lookup) -> Result<Cached, Option<Answer>> {
         let (counter, cached) = match lookup {
-            Lookup::Fresh { answer, refresh } => {
-                (&self.counters.fresh, Cached::Answer { answer, refresh })
+            Lookup::Fresh { answer, refresh, life } => {
+                (&self.counters.fresh, Cached::Answer { answer, refresh, life: Some(life) })
             }
             Lookup::Stale { answer, retry: false } => {
-                (&self.counters.stale, Cached::Answer { answer, refresh: false })
+                (&self.counters.stale, Cached::Answer { answer, refresh: false, life: None })
             }
             Lookup::Failed(error) => (&self.counters.failed, Cached::Failure(error)),
             Lookup::Stale { answer, retry: true } => return Err(Some(answer)),
@@ -133,8 +150,8 @@ impl CachingUpstream {
         question: &Question,
         client: Option<IpAddr>,
     ) -> Result<Answer, UpstreamError> {
-        let meanwhile = match self.settle(self.cache.lookup(question.into(), self.now())) {
-            Ok(Cached::Answer { answer, refresh }) => {
+        let meanwhile = match self.settle(self.cache.lookup(question.into(), self.now(), 0)) {
+            Ok(Cached::Answer { answer, refresh, .. }) => {
                 if refresh {
                     let (this, question) = (self.clone(), question.clone());
                     tokio::spawn(async move { this.refresh(&question).await });
@@ -185,7 +202,13 @@ impl CachingUpstream {
     ) -> Result<Arc<Resolution>, UpstreamError> {
         let upstream = self.upstream.load_full();
         match upstream.resolve(question, client).await {
-            Ok(resolution) => Ok(self.cache.insert(question, resolution, self.now())),
+            Ok(resolution) => {
+                let kept = self.cache.insert(question, resolution, self.now());
+                if let Some(tap) = &self.tap {
+                    tap.tell(question, &kept);
+                }
+                Ok(kept)
+            }
             Err(error) => {
                 if error.concerns_the_question() {
                     self.cache.insert_failure(question, error.clone(), self.now());
@@ -255,7 +278,7 @@ mod tests {
     async fn a_miss_goes_upstream_and_the_next_is_a_hit() {
         let (caching, script) = caching([(5, good(60))]);
         let question = about("a.test");
-        assert_eq!(caching.cached((&question).into(), caching.now()), None);
+        assert_eq!(caching.cached((&question).into(), caching.now(), 0), None);
         let first = ask(&caching).await.unwrap();
         advance(Duration::from_secs(7)).await;
         let second = ask(&caching).await.unwrap();

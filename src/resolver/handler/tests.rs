@@ -235,7 +235,7 @@ impl WhyService for Desk {
 #[tokio::test]
 async fn a_why_zone_is_answered_at_once_to_those_who_may_ask() {
     let rig = Rig::new(Plan { why: Some(Arc::new(Desk)), ..Plan::default() });
-    let mut ask = |text: &str| {
+    let ask = |text: &str| {
         let (packet, client) = query(text);
         fast(&rig, &packet, client)
     };

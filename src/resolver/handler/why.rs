@@ -31,11 +31,8 @@ pub(super) fn reply<'p>(
     };
     let octets = &text.as_bytes()[..text.len().min(usize::from(u8::MAX))];
     let length = u8::try_from(octets.len()).expect("a string of at most 255 octets");
-    let sets = [RrSet {
-        rtype: TXT,
-        ttl: TTL_SECONDS,
-        rdata: vec![[&[length], octets].concat().into()],
-    }];
+    let sets =
+        [RrSet { rtype: TXT, ttl: TTL_SECONDS, rdata: vec![[&[length], octets].concat().into()] }];
     let wanted = request.rtype;
     let body = match matches!(wanted, TXT | rtype::ANY) {
         true => Body::Data { sets: &sets, rtype: wanted, ttl_max: TTL_SECONDS },

@@ -8,7 +8,7 @@ use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
 /// What the server does with one connection after it has read a request.
-pub(in crate::source) enum Reply {
+pub(crate) enum Reply {
     /// Sends this and closes.
     Octets(Vec<u8>),
     /// Sends this and then nothing, with the connection open.
@@ -18,7 +18,7 @@ pub(in crate::source) enum Reply {
 }
 
 /// A whole answer with headers.
-pub(in crate::source) fn answer(status: &str, headers: &[&str], body: &[u8]) -> Reply {
+pub(crate) fn answer(status: &str, headers: &[&str], body: &[u8]) -> Reply {
     let mut octets = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n", body.len());
     for header in headers {
         octets.push_str(header);
@@ -29,21 +29,18 @@ pub(in crate::source) fn answer(status: &str, headers: &[&str], body: &[u8]) -> 
 }
 
 /// A running server.
-pub(in crate::source) struct Server {
-    pub(in crate::source) address: SocketAddr,
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
     requests: Arc<Mutex<Vec<String>>>,
 }
 
 impl Server {
     /// Gives one reply a connection, in order; a connection beyond them is closed at once.
-    pub(in crate::source) async fn start(replies: Vec<Reply>) -> Self {
+    pub(crate) async fn start(replies: Vec<Reply>) -> Self {
         Self::start_with(replies, None).await
     }
 
-    pub(in crate::source) async fn start_with(
-        replies: Vec<Reply>,
-        tls: Option<TlsAcceptor>,
-    ) -> Self {
+    pub(crate) async fn start_with(replies: Vec<Reply>, tls: Option<TlsAcceptor>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let requests = Arc::new(Mutex::new(Vec::new()));
@@ -64,12 +61,12 @@ impl Server {
     }
 
     /// The URL of `path` here.
-    pub(in crate::source) fn url(&self, path: &str) -> String {
+    pub(crate) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }
 
     /// The heads of all requests so far.
-    pub(in crate::source) fn requests(&self) -> Vec<String> {
+    pub(crate) fn requests(&self) -> Vec<String> {
         self.requests.lock().unwrap().clone()
     }
 }

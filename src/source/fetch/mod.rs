@@ -9,7 +9,7 @@ mod fault;
 mod file;
 mod http;
 #[cfg(test)]
-pub(super) mod loopback;
+pub(crate) mod loopback;
 
 use async_trait::async_trait;
 

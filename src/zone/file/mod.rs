@@ -15,7 +15,7 @@ pub use read::{Entry, INCLUDE_DEPTH_MAX, Include, RecordReader};
 pub use write::{SKIPPED_KEPT_MAX, WriteReport, write_zone};
 
 use super::record::{Clash, ClashReason, Collector, Op, Unusable, rdata};
-use super::{Soa, Zone};
+use super::{Serial, Soa, Zone};
 use crate::diagnostic::{Diagnostic, Place};
 use crate::model::{Name, NameError};
 
@@ -230,13 +230,43 @@ pub fn load(
     load_records(RecordReader::new(input, origin.clone(), limits), origin, hash_seed, limits)
 }
 
-/// As [`load`], from a reader that may include other files.
-pub fn load_records(
-    mut reader: RecordReader<'_>,
+/// As [`load`], of records that may stand without start of authority and without times to live:
+/// those of a zone whose primary has them.
+pub fn load_bare(
+    input: impl BufRead,
     origin: &Name,
     hash_seed: u64,
     limits: &Limits,
 ) -> Result<(Zone, LoadReport), LoadError> {
+    let soa = Soa::ours(Serial::default());
+    let reader = RecordReader::new(input, origin.clone(), limits).with_ttl(soa.ttl);
+    let (collector, report, _) = collect(reader, origin, limits)?;
+    let soa = collector.soa().cloned().unwrap_or(soa);
+    finish(collector, soa, hash_seed, limits, report)
+}
+
+/// As [`load`], from a reader that may include other files.
+pub fn load_records(
+    reader: RecordReader<'_>,
+    origin: &Name,
+    hash_seed: u64,
+    limits: &Limits,
+) -> Result<(Zone, LoadReport), LoadError> {
+    let (collector, report, elsewhere) = collect(reader, origin, limits)?;
+    let Some(soa) = collector.soa().cloned() else {
+        let report = Box::new(report);
+        return Err(LoadError::NoSoa { origin: origin.clone(), elsewhere, report });
+    };
+    finish(collector, soa, hash_seed, limits, report)
+}
+
+/// The records, what was left out of them, and where a start of authority stands that is not the
+/// zone's.
+fn collect(
+    mut reader: RecordReader<'_>,
+    origin: &Name,
+    limits: &Limits,
+) -> Result<(Collector, LoadReport, Option<Name>), LoadError> {
     let mut report = LoadReport::default();
     let mut collector = Collector::new(origin.clone());
     let mut elsewhere = None;
@@ -265,11 +295,7 @@ pub fn load_records(
             problem: problem.into(),
         });
     }
-    let Some(soa) = collector.soa().cloned() else {
-        let report = Box::new(report);
-        return Err(LoadError::NoSoa { origin: origin.clone(), elsewhere, report });
-    };
-    finish(collector, soa, hash_seed, limits, report)
+    Ok((collector, report, elsewhere))
 }
 
 fn finish(

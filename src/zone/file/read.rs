@@ -84,6 +84,11 @@ impl<'i> RecordReader<'i> {
         Self { include: Some(include), ..self }
     }
 
+    /// Gives records this time to live where nothing before them says another.
+    pub fn with_ttl(self, ttl: u32) -> Self {
+        Self { last_ttl: Some(ttl), ..self }
+    }
+
     /// The included file that the last record stood in; none for the file itself.
     pub fn file(&self) -> Option<Arc<str>> {
         self.frames.last().and_then(|frame| frame.file.clone())

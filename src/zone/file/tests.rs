@@ -595,6 +595,17 @@ fn any_plain_name() -> impl Strategy<Value = Name> {
     })
 }
 
+#[test]
+fn rules_may_stand_without_a_start_of_authority_where_a_primary_has_it() {
+    let text = "bad.example CNAME .\nworse.example 30 CNAME .\n";
+    let load = |text: &str| load_bare(text.as_bytes(), &name("rpz.test"), 7, &Limits::default());
+    let (zone, report) = load(text).unwrap();
+    assert_eq!((zone.len(), zone.soa().serial, report.rejected), (2, Serial(0), 0));
+    let (zone, _) = load(&format!("@ 60 SOA a. b. 9 1 1 1 1\n{text}")).unwrap();
+    assert_eq!(zone.soa().serial, Serial(9));
+    assert!(super::load(text.as_bytes(), &name("rpz.test"), 7, &Limits::default()).is_err());
+}
+
 fn any_rule() -> impl Strategy<Value = Rule> {
     let network = (any::<u128>(), 0u8..=128).prop_map(|(bits, length)| match length {
         ..=32 => Network::new(std::net::Ipv4Addr::from_bits(bits as u32).into(), length).unwrap(),
