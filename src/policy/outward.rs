@@ -11,6 +11,9 @@
 //! of trigger. Inside one zone the query name outranks the answer's address (RPZ draft section
 //! 5.4). Whoever publishes both kinds should publish the allow zone too and name it first.
 //!
+//! Nor can a rule say that there is none: where an exception takes in names or addresses except for
+//! some, and the zone has no rule of its own about these, they are let through with the others.
+//!
 //! Every zone that leaves also has a rule for `canary.` and its own name, so that a question for
 //! that name shows whether a resolver applies the zone.
 
@@ -121,48 +124,42 @@ impl Exceptions {
         }
     }
 
-    /// What has to be said in the zone so that it alone respects the exceptions of kinds that can
-    /// save from its rules: those of the same kind where they meet, and all of a kind that comes
-    /// before a kind that the zone has.
+    /// What has to be said in the zone so that it alone respects the exceptions: all of them, where
+    /// it blocks anything. One that meets no rule of the zone may still save a name whose alias
+    /// leads to one, since an earlier name of a chain outranks a later one (RPZ draft section 5.1).
     fn amendment(&self, zone: &Zone) -> Amendment {
-        let passed = Effect { action: Action::Passthru, ttl: RULE_TTL_SECONDS };
         let mut amendment = Amendment::default();
+        let blocks = zone.effects().iter().any(|effect| effect.action != Action::Passthru);
+        if zone.is_empty() || !blocks {
+            return amendment;
+        }
+        let mut say = |trigger: Trigger, passes: bool| match passes {
+            false => amendment.keep(&trigger),
+            true => {
+                let effect = Effect { action: Action::Passthru, ttl: RULE_TTL_SECONDS };
+                amendment.hold(&trigger, effect);
+            }
+        };
         for kind in TriggerKind::ALL {
-            let has_later = TriggerKind::ALL.iter().any(|k| *k > kind && zone.count(*k) > 0);
             for (network, passes) in &self.networks[kind as usize] {
                 let trigger = match kind {
                     TriggerKind::ClientAddress => Trigger::ClientAddress(*network),
                     TriggerKind::AnswerAddress => Trigger::AnswerAddress(*network),
                     _ => Trigger::NameserverAddress(*network),
                 };
-                match passes {
-                    false => amendment.keep(&trigger),
-                    true if has_later || meets_network(zone, kind, *network) => {
-                        amendment.hold(&trigger, passed.clone());
-                    }
-                    true => {}
-                }
+                say(trigger, *passes);
             }
-            let named = match kind {
-                TriggerKind::QueryName => &self.names[0],
-                TriggerKind::NameserverName => &self.names[1],
-                _ => continue,
-            };
-            for (name, reach) in named {
-                for (wildcard, passes) in [false, true].into_iter().zip(*reach) {
-                    let pattern = NamePattern { name: name.clone(), wildcard };
-                    let trigger = match kind {
-                        TriggerKind::NameserverName => Trigger::NameserverName(pattern),
-                        _ => Trigger::QueryName(pattern),
-                    };
-                    match passes {
-                        false => amendment.keep(&trigger),
-                        true if has_later || meets_name(zone, kind, name, wildcard) => {
-                            amendment.hold(&trigger, passed.clone());
-                        }
-                        true => {}
-                    }
-                }
+        }
+        for (name, reach) in &self.names[0] {
+            for (wildcard, passes) in [false, true].into_iter().zip(*reach) {
+                let pattern = NamePattern { name: name.clone(), wildcard };
+                say(Trigger::QueryName(pattern), passes);
+            }
+        }
+        for (name, reach) in &self.names[1] {
+            for (wildcard, passes) in [false, true].into_iter().zip(*reach) {
+                let pattern = NamePattern { name: name.clone(), wildcard };
+                say(Trigger::NameserverName(pattern), passes);
             }
         }
         amendment
@@ -189,18 +186,6 @@ fn overridden(zone: &PolicyZone) -> Zone {
             zone.zone.with_effects(|effect| Effect { action: action.clone(), ttl: effect.ttl })
         }
         _ => zone.zone.clone(),
-    }
-}
-
-fn meets_network(zone: &Zone, kind: TriggerKind, network: Network) -> bool {
-    zone.networks(kind).iter().any(|(held, _)| held.covers(network) || network.covers(*held))
-}
-
-fn meets_name(zone: &Zone, kind: TriggerKind, name: &Name, wildcard: bool) -> bool {
-    let [exact, below] = zone.held_at(kind, name.as_ref());
-    match wildcard {
-        false => exact.is_some(),
-        true => below.is_some() || zone.has_below(kind, name.as_ref()),
     }
 }
 
@@ -271,12 +256,12 @@ mod tests {
     }
 
     #[test]
-    fn an_exception_before_a_zone_is_carried_where_it_matters() {
+    fn the_exceptions_before_a_zone_that_blocks_are_carried() {
         let block = [("bad.test", Action::NxDomain), ("x.good.test", Action::NxDomain)];
         let allow = [("*.good.test", Action::Passthru), ("other.test", Action::Passthru)];
         assert_eq!(
             leaving(&[zone("allow", &allow, 0), zone("block", &block, 0)]),
-            ["bad.test nxdomain", "*.good.test passthru"]
+            ["bad.test nxdomain", "*.good.test passthru", "other.test passthru"]
         );
         // An address rule could block what the name's exception lets through.
         let block = [("192.0.2.0/24", Action::NxDomain)];

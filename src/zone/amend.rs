@@ -118,21 +118,6 @@ impl Zone {
         [below; 2]
     }
 
-    /// Whether there is a rule for a name below this one, or for all names below it.
-    pub fn has_below(&self, kind: TriggerKind, name: NameRef<'_>) -> bool {
-        let Some(table) = self.name_table(kind) else { return false };
-        if self.at_name(kind, name).is_some_and(|effects| effects.below.is_some()) {
-            return true;
-        }
-        let mut cursor = table.seek(name);
-        while let Some((found, _)) = cursor.next() {
-            if found != name {
-                return found.is_at_or_below(name);
-            }
-        }
-        false
-    }
-
     /// The zone with an amendment over its rules. Its names get no hash table: it is for writing
     /// out.
     pub fn amended(&self, amendment: &Amendment) -> Zone {

@@ -103,7 +103,8 @@ fn head(comment: &str, profile: &Profile, by: By, facts: &Facts, caveats: &[&str
         let groups = zone.groups.join(", ");
         out += &format!("{comment} - {} is for the clients of {groups} alone.\n", zone.name);
     }
-    if facts.key.as_ref().is_some_and(|key| key.secret.is_none()) && by == By::Transfer {
+    let signs = by == By::Transfer && profile.family != Family::Unbound;
+    if signs && facts.key.as_ref().is_some_and(|key| key.secret.is_none()) {
         out += &format!(
             "{comment} - The secret is not shown: put it in, or ask again with `--secrets`.\n"
         );

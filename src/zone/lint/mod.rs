@@ -209,6 +209,18 @@ impl<'p> Linter<'p> {
 
     fn find(&mut self, code: Code, spot: Spot, text: String, hint: Option<&str>) {
         let concerns = concern::of(code, self.profiles);
+        self.find_for(concerns, code, spot, text, hint);
+    }
+
+    /// A finding that matters to these alone.
+    fn find_for(
+        &mut self,
+        concerns: Vec<Concern>,
+        code: Code,
+        spot: Spot,
+        text: String,
+        hint: Option<&str>,
+    ) {
         if concerns.is_empty() {
             return;
         }
@@ -331,10 +343,11 @@ impl<'p> Linter<'p> {
         };
         let (kind, shown) = (trigger.kind(), self.shown(record.owner));
         let profiles = self.profiles;
-        if profiles.iter().any(|profile| !profile.has(kind)) {
-            let text = format!("{shown}: a trigger of kind {}", kind.as_str());
-            self.find(Code::Trigger, spot.clone(), text, None);
-        }
+        let lacking: Vec<&Profile> =
+            profiles.iter().copied().filter(|profile| !profile.has(kind)).collect();
+        let text = format!("{shown}: a trigger of kind {}", kind.as_str());
+        let concerns = concern::of(Code::Trigger, &lacking);
+        self.find_for(concerns, Code::Trigger, spot.clone(), text, None);
         if record.rtype != rdata::CNAME {
             if !rdata::has_text(record.rtype) {
                 let text = format!("{shown}: data of type {}", rdata::type_name(record.rtype));
@@ -376,11 +389,12 @@ impl<'p> Linter<'p> {
             _ => return,
         };
         // Address triggers are where Unbound does not expand; elsewhere only Knot does not.
-        let expanded = self.profiles.iter().all(|profile| profile.expands.contains(&kind));
-        if code == Code::NotExpanded && expanded {
-            return;
-        }
-        self.find(code, spot, format!("{shown}: the action {word}"), None);
+        let profiles = self.profiles.iter().copied();
+        let concerned: Vec<&Profile> = profiles
+            .filter(|profile| code != Code::NotExpanded || !profile.expands.contains(&kind))
+            .collect();
+        let concerns = concern::of(code, &concerned);
+        self.find_for(concerns, code, spot, format!("{shown}: the action {word}"), None);
     }
 
     /// The owner without the zone's name.

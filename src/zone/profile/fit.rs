@@ -306,7 +306,7 @@ mod tests {
 
     #[test]
     fn owners_that_are_too_long_and_rules_for_everything_are_left_out() {
-        let long = format!("{}aaaa", "a.".repeat(121));
+        let long = format!("{}aaaaaaa", "a.".repeat(121));
         let rules = [
             (qname(&long), Action::NxDomain),
             (Trigger::QueryName(NamePattern::below(Name::root())), Action::NxDomain),
