@@ -100,8 +100,8 @@ impl Filler {
         }
         let octets: u64 = stock.artefacts.values().map(|artefact| artefact.octets).sum();
         let (count, indicators) = (stock.artefacts.len(), stock.objects.entries().len());
-        tracing::info!(count, octets, indicators, "artefacts made");
         self.stock.store(stock);
+        tracing::info!(count, octets, indicators, "artefacts made");
     }
 }
 
