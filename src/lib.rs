@@ -16,6 +16,7 @@ pub mod scoring;
 pub mod evidence;
 pub mod zone;
 
+pub mod lookup;
 pub mod pdns;
 pub mod policy;
 pub mod predict;
@@ -29,6 +30,7 @@ pub mod telemetry;
 pub mod api;
 pub mod archive;
 pub mod evaluate;
+pub mod investigate;
 pub mod ledger;
 pub mod publish;
 pub mod resolver;

@@ -1,5 +1,6 @@
 //! The traits that join modules of layer 5; the daemon wires them.
 
+pub mod budget;
 pub mod fetch;
 pub mod ledger;
 pub mod sections;

@@ -16,7 +16,7 @@ use support::instance::Instance;
 use support::{Daemon, PATIENCE, free_port, peer};
 
 const POLICY: &str = "[[allow]]\nname = 'good.bad.example'\n\
-    [[block]]\nname = ['bad.example', 'worse.example']\nnetwork = '203.0.113.0/24'\n";
+    [[block]]\nname = ['bad.example', 'worse.example']\nnetwork = '45.67.89.0/24'\n";
 
 fn instance(configuration: &str) -> Instance {
     let instance = Instance::new(configuration);
@@ -258,9 +258,9 @@ fn artefacts_are_fetched_whole_in_part_and_verified() {
         ("/dnsmasq.conf", "address=/worse.example/\n"),
         ("/unbound.conf", "local-zone: \"worse.example.\" always_nxdomain\n"),
         ("/names.jsonl", "\"name\":\"worse.example\""),
-        ("/addresses.txt", "203.0.113.0/24\n"),
-        ("/addresses.nft", "203.0.113.0/24"),
-        ("/addresses.ipset", "add sekisho4-new 203.0.113.0/24\n"),
+        ("/addresses.txt", "45.67.89.0/24\n"),
+        ("/addresses.nft", "45.67.89.0/24"),
+        ("/addresses.ipset", "add sekisho4-new 45.67.89.0/24\n"),
         ("/zones/block.rpz", "good.bad.example CNAME rpz-passthru.\n"),
         ("/stix.json", "[domain-name:value = 'worse.example'"),
         ("/index.json", "/domains.txt"),

@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use http_body_util::{BodyExt, Empty, Limited};
-use hyper::body::Bytes;
-use hyper::{Method, Request};
+use hyper::body::{Bytes, Incoming};
+use hyper::{Method, Request, Response};
 use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
+use tokio::task::JoinHandle;
 
 use super::routes::Refusal;
 
@@ -17,6 +18,9 @@ use super::routes::Refusal;
 const ANSWER_OCTETS_MAX: usize = 64 << 20;
 /// A daemon that is rebuilding answers all the same; one that is silent this long is stuck.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Between two lines of an answer: as long as the slowest service may take, and some.
+const LINE_PATIENCE: Duration = Duration::from_secs(11 * 60 + 90);
 
 /// Why the daemon did not answer.
 #[derive(Debug, thiserror::Error)]
@@ -73,6 +77,34 @@ impl Client {
         self.json(Method::POST, path_and_query).await
     }
 
+    /// Gives a command whose answer comes line by line.
+    pub async fn lines(&self, at: &str, mut take: impl FnMut(&str)) -> Result<(), ClientError> {
+        let (mut answer, connection) = self.begin(Method::POST, at).await?;
+        let broke = |e: &dyn std::fmt::Display| ClientError::Exchange(e.to_string());
+        let status = answer.status();
+        let mut held: Vec<u8> = Vec::new();
+        loop {
+            let frame = tokio::time::timeout(LINE_PATIENCE, answer.body_mut().frame()).await;
+            let Some(frame) = frame.map_err(|_| ClientError::Silent)? else { break };
+            let Ok(octets) = frame.map_err(|e| broke(&e))?.into_data() else { continue };
+            held.extend_from_slice(&octets);
+            if held.len() > ANSWER_OCTETS_MAX {
+                return Err(broke(&"an answer without an end"));
+            }
+            while let Some(end) = held.iter().position(|octet| *octet == b'\n') {
+                let line: Vec<u8> = held.drain(..=end).collect();
+                if status.is_success() {
+                    take(String::from_utf8_lossy(&line).trim_end());
+                }
+            }
+        }
+        connection.abort();
+        match status.is_success() {
+            true => Ok(()),
+            false => Err(refused(&held, status)),
+        }
+    }
+
     async fn json<T: DeserializeOwned>(&self, method: Method, at: &str) -> Result<T, ClientError> {
         let exchange = self.exchange(method, at);
         let body =
@@ -80,7 +112,11 @@ impl Client {
         serde_json::from_slice(&body).map_err(|e| ClientError::Exchange(e.to_string()))
     }
 
-    async fn exchange(&self, method: Method, at: &str) -> Result<Bytes, ClientError> {
+    async fn begin(
+        &self,
+        method: Method,
+        at: &str,
+    ) -> Result<(Response<Incoming>, JoinHandle<hyper::Result<()>>), ClientError> {
         let stream = UnixStream::connect(&self.path).await.map_err(|e| self.unreachable(e))?;
         let broke = |e: &dyn std::fmt::Display| ClientError::Exchange(e.to_string());
         let handshake = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
@@ -93,6 +129,12 @@ impl Client {
             .body(Empty::<Bytes>::new())
             .map_err(|e| broke(&e))?;
         let answer = sender.send_request(request).await.map_err(|e| broke(&e))?;
+        Ok((answer, connection))
+    }
+
+    async fn exchange(&self, method: Method, at: &str) -> Result<Bytes, ClientError> {
+        let (answer, connection) = self.begin(method, at).await?;
+        let broke = |e: &dyn std::fmt::Display| ClientError::Exchange(e.to_string());
         let status = answer.status();
         let body = Limited::new(answer.into_body(), ANSWER_OCTETS_MAX);
         let body = body.collect().await.map_err(|e| broke(&e))?.to_bytes();

@@ -16,6 +16,7 @@ use crate::diagnostic::Diagnostic;
 use crate::pdns::question as pdns;
 use crate::pipeline::FeedValue;
 use crate::pipeline::report::{AsnRanking, AsnSays, FeedSays, Status, VersionSays, Why};
+use crate::ports::budget::BudgetSays;
 
 use self::reviews::{DrawQuestion, DrawSays, Noted, SourceReviews, Word};
 
@@ -68,6 +69,19 @@ pub enum ZoneOrder {
     Resume,
 }
 
+/// What somebody wants investigated.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct InvestigateQuestion {
+    /// A domain, address, prefix, AS or URL.
+    pub target: String,
+    /// How long each service may wait for its quota of a minute.
+    #[serde(default)]
+    pub wait_seconds: u32,
+    /// Services to ask, with commas between; all where it is empty.
+    #[serde(default)]
+    pub services: String,
+}
+
 /// How a reload went.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Reloaded {
@@ -118,6 +132,13 @@ pub trait Answers: Send + Sync + 'static {
     fn flush(&self, name: &str, below: bool) -> Result<(), Diagnostic>;
     /// Makes a source due at once; all of them where none is named.
     async fn refresh(&self, source: Option<String>) -> Result<usize, Diagnostic>;
+    /// Investigates an indicator. Lines of JSON say how it goes; the last one has the dossier.
+    async fn investigate(
+        &self,
+        question: InvestigateQuestion,
+    ) -> Result<tokio::sync::mpsc::Receiver<String>, Diagnostic>;
+    /// How look-ups stand.
+    async fn budget(&self) -> BudgetSays;
     /// Puts in force what the contract of a source puts aside.
     async fn accept(&self, source: String) -> Result<usize, Diagnostic>;
 }

@@ -10,7 +10,7 @@ use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 
 use super::reviews::{DrawQuestion, Word};
-use super::{Answers, AsnQuestion, AsnRankQuestion, WhyQuestion, ZoneOrder};
+use super::{Answers, AsnQuestion, AsnRankQuestion, InvestigateQuestion, WhyQuestion, ZoneOrder};
 use crate::diagnostic::Diagnostic;
 use crate::pdns::question::Question;
 
@@ -33,6 +33,8 @@ pub fn local(answers: Arc<dyn Answers>) -> Router {
         .route("/v1/why", get(why))
         .route("/v1/asn/rank", get(asn_ranking))
         .route("/v1/asn", get(asn))
+        .route("/v1/budget", get(budget))
+        .route("/v1/investigate", post(investigate))
         .route("/v1/feeds/value", get(feed_values))
         .route("/v1/audit", get(reviews).post(audit))
         .route("/v1/audit/next", post(draw))
@@ -160,6 +162,26 @@ async fn roll_back(State(answers): Daemon, Query(question): Query<RollBack>) -> 
 
 async fn feeds(State(answers): Daemon) -> Response {
     Json(answers.feeds()).into_response()
+}
+
+async fn investigate(
+    State(answers): Daemon,
+    Query(question): Query<InvestigateQuestion>,
+) -> Response {
+    let lines = match answers.investigate(question).await {
+        Ok(lines) => lines,
+        Err(finding) => return refusal(finding),
+    };
+    let stream = futures_util::stream::unfold(lines, |mut lines| async {
+        let line = lines.recv().await?;
+        Some((Ok::<_, std::convert::Infallible>(line + "\n"), lines))
+    });
+    let kind = [(header::CONTENT_TYPE, "application/x-ndjson")];
+    (kind, axum::body::Body::from_stream(stream)).into_response()
+}
+
+async fn budget(State(answers): Daemon) -> Response {
+    Json(answers.budget().await).into_response()
 }
 
 async fn why(State(answers): Daemon, Query(question): Query<WhyQuestion>) -> Response {

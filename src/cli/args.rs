@@ -51,6 +51,10 @@ pub enum Command {
     Refresh(Refresh),
     /// Show the worst AS (`asn rank`), or one of them (`asn AS64500`).
     Asn(Asn),
+    /// Gather all that is known of a domain, address, prefix, AS or URL, also at look-up services.
+    Investigate(Investigate),
+    /// Show what was asked of look-up services, what may be asked, and what is asked next.
+    Budget,
     /// Say what was resolved here: where a name led, which names led to an address, since when.
     Pdns(Pdns),
     /// Review entries of sources: `audit next`, then `audit NAME --malicious` or `--benign`.
@@ -101,6 +105,43 @@ pub struct Evaluate {
 pub struct Check {
     /// Policy files or directories instead of the configured ones.
     pub paths: Vec<PathBuf>,
+}
+
+/// What to investigate, and in which forms to hand it out.
+///
+/// The services of `[provider.NAME]` are asked within their budgets; what they said before is used as
+/// long as it holds. A FILE of `-` is standard output.
+#[derive(Debug, Args)]
+pub struct Investigate {
+    /// A domain, an address, a prefix, an AS such as `AS64500`, or an `http://` URL.
+    pub target: String,
+    /// Wait so many seconds for a service's quota of a minute.
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    pub wait: u32,
+    /// Ask this service only; several times for several.
+    #[arg(long, value_name = "NAME")]
+    pub service: Vec<String>,
+    /// One page with everything, that needs nothing else.
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<PathBuf>,
+    /// The connections, for Graphviz.
+    #[arg(long, value_name = "FILE")]
+    pub dot: Option<PathBuf>,
+    /// The connections as GraphML.
+    #[arg(long, value_name = "FILE")]
+    pub graphml: Option<PathBuf>,
+    /// A bundle of STIX 2.1.
+    #[arg(long, value_name = "FILE")]
+    pub stix: Option<PathBuf>,
+    /// An event of MISP.
+    #[arg(long, value_name = "FILE")]
+    pub misp: Option<PathBuf>,
+    /// A table, a line for each fact.
+    #[arg(long, value_name = "FILE")]
+    pub csv: Option<PathBuf>,
+    /// The same as a workbook.
+    #[arg(long, value_name = "FILE")]
+    pub xlsx: Option<PathBuf>,
 }
 
 /// What to explain.

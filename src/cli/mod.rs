@@ -7,6 +7,7 @@ pub mod args;
 mod check;
 mod evaluate;
 mod export;
+mod investigate;
 mod key;
 mod logging;
 mod model;
@@ -72,6 +73,8 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
         Command::Zones(zones) => zones::run(arguments, zones),
         Command::Feeds(feeds) => questions::feeds(arguments, feeds),
         Command::Asn(asn) => questions::asn(arguments, asn),
+        Command::Investigate(investigate) => investigate::run(arguments, investigate),
+        Command::Budget => questions::budget(arguments),
         Command::Export(export) => export::run(arguments, export),
         Command::Rpz(Rpz::Lint(lint)) => rpz::lint(arguments, lint),
         Command::Rpz(Rpz::Snippet(snippet)) => snippet::run(arguments, snippet),

@@ -14,6 +14,7 @@ use crate::diagnostic::Diagnostic;
 use crate::model::Indicator;
 use crate::model::time::Clock as _;
 use crate::pipeline::{FeedValue, report};
+use crate::ports::budget::BudgetSays;
 
 /// How often a training is looked at.
 const LOOK: std::time::Duration = std::time::Duration::from_millis(500);
@@ -128,6 +129,14 @@ pub fn asn(arguments: &Arguments, asn: &Asn) -> Result<(), Failure> {
     show(arguments, &answer, render::asn::system)
 }
 
+/// How look-ups stand. Only a daemon has the keys and counts what is asked.
+pub fn budget(arguments: &Arguments) -> Result<(), Failure> {
+    let config = configuration(arguments)?;
+    let answer: BudgetSays =
+        runtime()?.block_on(client(&config).get("/v1/budget")).map_err(refused)?;
+    show(arguments, &answer, render::budget::budget)
+}
+
 /// Reads policies and zones again.
 pub fn reload(arguments: &Arguments) -> Result<(), Failure> {
     let answer: Reloaded = command(arguments, "/v1/reload")?;
@@ -206,16 +215,16 @@ pub(super) fn command<T: DeserializeOwned>(
     runtime()?.block_on(client(&config).post(path)).map_err(refused)
 }
 
-fn client(config: &Config) -> Client {
+pub(super) fn client(config: &Config) -> Client {
     Client::new(&config.api.socket)
 }
 
-fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+pub(super) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
     let built = tokio::runtime::Builder::new_current_thread().enable_all().build();
     built.map_err(|error| Diagnostic::error(format!("no runtime: {error}")).into())
 }
 
-fn refused(error: ClientError) -> Failure {
+pub(super) fn refused(error: ClientError) -> Failure {
     let hint = match &error {
         ClientError::Refused { hint, .. } => hint.clone(),
         ClientError::Down { .. } => Some("start it with `sekisho serve`".to_owned()),

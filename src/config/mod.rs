@@ -9,6 +9,7 @@
 
 mod cross;
 mod key;
+pub mod provider;
 mod publish;
 pub mod resolver;
 mod source;
@@ -20,6 +21,7 @@ use std::path::PathBuf;
 
 pub use cross::check_against;
 pub use key::{Secret, TransferKey};
+pub use provider::Provider;
 pub use publish::{Folder, HttpPublish, Publish, SecondaryServer, Transfer};
 pub use resolver::Resolver;
 pub use source::Source;
@@ -75,6 +77,8 @@ pub struct Config {
     pub keys: Vec<TransferKey>,
     /// Where systemd puts credentials, if it does. It is of the environment and not of the file.
     pub credentials_directory: Option<PathBuf>,
+    /// Services that are asked about single indicators, in the order of the file.
+    pub providers: Vec<Provider>,
     /// Policy zones, in the order in which they count within their standing.
     pub zones: Vec<Zone>,
 }

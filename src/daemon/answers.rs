@@ -6,16 +6,22 @@ use std::sync::Arc;
 use hickory_proto::rr::RecordType;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::asker::Asker;
 use super::book::Book;
+use super::desk::Desk;
+use super::investigation::Investigator;
 use super::releases::Order;
 use super::secondaries::Secondaries;
 use super::training::Trainer;
 use super::transfers::Transfers;
 use super::{observer, reviews};
 use crate::api::reviews::{DrawQuestion, DrawSays, Noted, SourceReviews, Word};
-use crate::api::{Answers, AsnQuestion, AsnRankQuestion, Reloaded, WhyQuestion, ZoneOrder};
+use crate::api::{
+    Answers, AsnQuestion, AsnRankQuestion, InvestigateQuestion, Reloaded, WhyQuestion, ZoneOrder,
+};
 use crate::bgp::Family;
 use crate::diagnostic::Diagnostic;
+use crate::investigate::Progress;
 use crate::model::time::Clock;
 use crate::model::{Indicator, Name, NameRef, Timestamp};
 use crate::pdns;
@@ -26,12 +32,16 @@ use crate::pipeline::report::{
 use crate::pipeline::{FeedValue, Published, Subject};
 use crate::policy::outward;
 use crate::ports::Ledger;
+use crate::ports::budget::BudgetSays;
 use crate::publish::file;
 use crate::resolver::cache::CachingUpstream;
 use crate::resolver::upstream::UpstreamResolver;
 use crate::snapshot::Transport;
 use crate::telemetry::Metrics;
 use crate::zone::{Mode, Serial};
+
+/// Lines that wait to be read by whoever asked.
+const PROGRESS_MAX: usize = 64;
 
 /// The daemon as its socket sees it.
 pub struct Voice {
@@ -59,6 +69,12 @@ pub struct Voice {
     pub transfers: Option<Arc<Transfers>>,
     /// What does not change while the daemon runs.
     pub fixed: Fixed,
+    /// Who asks in the background.
+    pub asker: Arc<Asker>,
+    /// Who investigates.
+    pub investigator: Arc<Investigator>,
+    /// Where services are asked.
+    pub desk: Arc<Desk>,
     /// What is known of names.
     pub caching: Arc<CachingUpstream>,
     /// Who is asked, and what it has learnt.
@@ -228,6 +244,56 @@ impl Answers for Voice {
 
     async fn refresh(&self, source: Option<String>) -> Result<usize, Diagnostic> {
         self.book.poke(source.as_deref())
+    }
+
+    async fn investigate(
+        &self,
+        question: InvestigateQuestion,
+    ) -> Result<mpsc::Receiver<String>, Diagnostic> {
+        let target = Investigator::target(&question)?;
+        let (say, mut steps) = mpsc::channel(PROGRESS_MAX);
+        let (line, lines) = mpsc::channel(PROGRESS_MAX);
+        let investigator = self.investigator.clone();
+        let failed = line.clone();
+        tokio::spawn(async move {
+            if let Err(finding) = investigator.run(target, question, say).await {
+                let error = finding.to_string();
+                let text = serde_json::to_string(&Progress::Failed { error }).unwrap_or_default();
+                let _ = failed.send(text).await;
+            }
+        });
+        tokio::spawn(async move {
+            while let Some(step) = steps.recv().await {
+                let text = serde_json::to_string(&step).unwrap_or_default();
+                // Whoever asked has gone; the investigation goes on, for what it keeps.
+                if line.send(text).await.is_err() {
+                    steps.close();
+                    while steps.recv().await.is_some() {}
+                    return;
+                }
+            }
+        });
+        Ok(lines)
+    }
+
+    async fn budget(&self) -> BudgetSays {
+        let at = self.clock.now().0;
+        let mut says = BudgetSays { at, services: self.desk.says().await, ..BudgetSays::default() };
+        let plans = self.asker.plans.lock().clone();
+        for (service, (price, next, passed_over)) in plans.services {
+            let of_service = says.services.iter_mut().find(|s| s.service == service.as_str());
+            if let Some(of_service) = of_service {
+                of_service.price = Some(price);
+            }
+            says.next.extend(next);
+            // The reasons are much the same for every service.
+            for passed in passed_over {
+                if !says.passed_over.iter().any(|known| known.reason == passed.reason) {
+                    says.passed_over.push(passed);
+                }
+            }
+        }
+        says
     }
 
     async fn accept(&self, source: String) -> Result<usize, Diagnostic> {

@@ -7,18 +7,23 @@
 
 pub mod answers;
 pub mod artefacts;
+pub mod asker;
 pub mod book;
 pub mod clock;
 pub mod designation;
+pub mod desk;
 pub mod exporter;
 pub mod feeds;
+pub mod investigation;
 pub mod keeper;
 pub mod keys;
 pub mod local;
+pub mod local_facts;
 pub mod neighbourhood;
 pub mod notices;
 pub mod observer;
 pub mod offline;
+pub mod opinions;
 pub mod publisher;
 pub mod records;
 pub mod releases;
@@ -44,6 +49,7 @@ use std::sync::mpsc;
 use std::thread::JoinHandle;
 
 use arc_swap::ArcSwap;
+use parking_lot::Mutex;
 use prometheus_client::registry::Registry;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::signal::unix::{SignalKind, signal};
@@ -62,14 +68,19 @@ use crate::resolver::garden::Garden;
 use crate::resolver::handler::InForce;
 use crate::resolver::upstream::UpstreamResolver;
 use crate::source::fetch::{Fetcher, HttpClient, HttpConfig};
+use crate::source::provider::{Client as LookupClient, ClientSettings};
 use crate::telemetry::Metrics;
 use crate::telemetry::events::EventSender;
 
 use self::answers::{Fixed, Voice};
+use self::asker::Asker;
 use self::clock::SystemClock;
+use self::desk::Desk;
 use self::exporter::Exporter;
 use self::feeds::Feeds;
+use self::investigation::Investigator;
 use self::keys::KeyRing;
+use self::opinions::Memory;
 use self::publisher::Publisher;
 use self::reload::Reloader;
 use self::restore::{Restored, restore};
@@ -126,6 +137,10 @@ pub async fn serve(
     }
 
     let (events, inbox) = mpsc::channel();
+    let memory = Memory::load(&ledger, events.clone(), started_at).await;
+    let memory = memory.map_err(|error| Diagnostic::error(error.to_string()))?;
+    standings.opinions = memory.opinions();
+    let memory = Arc::new(memory);
     let book = Arc::new(book);
     let fetch = Arc::new(Fetcher::new(http_client(state.directory())?));
     let secondaries = Arc::new(Secondaries::open(secondaries::Needs {
@@ -278,11 +293,34 @@ pub async fn serve(
     if !artefacts::open(&config, state.directory(), &readers, &clock, &stop).await? {
         not_running.push("artefacts over HTTP: `[publish.http] listen` is empty".to_owned());
     }
-    not_running.push("look-ups: no provider is built into this version".to_owned());
     match out {
         Some(out) => out.run(readers.clone(), &stop),
         None => not_running.push("zone transfer: there is no `[[secondary]]`".to_owned()),
     }
+    let client = LookupClient::new(ClientSettings::default());
+    let client = client.map_err(|error| Diagnostic::error(format!("HTTP client: {error}")))?;
+    let (desk, found) = Desk::open(&config, client, ledger.clone(), clock.clone()).await;
+    found.iter().for_each(|finding| tracing::warn!("{finding}"));
+    not_running.extend(desk.not_running());
+    let desk = Arc::new(desk);
+    let asker = Arc::new(Asker {
+        desk: desk.clone(),
+        memory: memory.clone(),
+        published: readers.clone(),
+        clock: clock.clone(),
+        seed: state.seed,
+        internal: config.upstream.zones.iter().map(|zone| zone.name.clone()).collect(),
+        asked: asker::asked(&ledger, started_at).await.into(),
+        plans: Mutex::default(),
+    });
+    asker.start(&stop);
+    let investigator = Arc::new(Investigator {
+        desk: desk.clone(),
+        memory: memory.clone(),
+        published: readers.clone(),
+        caching: Some(doors.caching.clone()),
+        clock: clock.clone(),
+    });
     let voice = Arc::new(Voice {
         published: readers,
         book,
@@ -293,6 +331,9 @@ pub async fn serve(
         clock: clock.clone(),
         ledger: ledger.clone(),
         transfers,
+        desk,
+        investigator,
+        asker,
         trainer,
         pdns,
         caching: doors.caching.clone(),

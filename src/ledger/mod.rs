@@ -26,7 +26,9 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use crate::model::{Name, Timestamp};
-use crate::ports::ledger::{Audit, Draw, LedgerCounts, Lookup, Mute, Registration, Report, Sign};
+use crate::ports::ledger::{
+    Audit, Draw, LedgerCounts, Lookup, Mute, Registration, Report, Sign, Spend,
+};
 use crate::ports::{Ledger, LedgerError};
 
 pub use pdns::PdnsFile;
@@ -116,6 +118,23 @@ impl Ledger for SqliteLedger {
 
     async fn lookups(&self, indicator: String) -> Result<Vec<Lookup>, LedgerError> {
         self.ask(move |c| rows::lookups(c, &indicator)).await
+    }
+
+    async fn lookups_since(&self, since: Timestamp) -> Result<Vec<Lookup>, LedgerError> {
+        self.ask(move |c| rows::lookups_since(c, since)).await
+    }
+
+    async fn keep_spend(&self, spend: Spend) -> Result<(), LedgerError> {
+        self.ask(move |c| rows::keep_spend(c, &spend)).await
+    }
+
+    async fn spends(
+        &self,
+        provider: String,
+        key_tag: String,
+        since: Timestamp,
+    ) -> Result<Vec<Spend>, LedgerError> {
+        self.ask(move |c| rows::spends(c, &provider, &key_tag, since)).await
     }
 
     async fn keep_registration(&self, registration: Registration) -> Result<(), LedgerError> {

@@ -9,7 +9,7 @@ use crate::model::{Name, NameRef, Timestamp};
 use crate::ports::LedgerError;
 use crate::ports::ledger::{
     Audit, Draw, FACTS_OCTETS_MAX, LedgerCounts, Lookup, LookupOutcome, Mute, Registration, Report,
-    Sign, TEXT_OCTETS_MAX,
+    Sign, Spend, TEXT_OCTETS_MAX,
 };
 
 /// Answers are kept for calibration, which looks back a year (SCORING 4.5), and a month more.
@@ -20,6 +20,8 @@ const LOOKUPS_MAX: u32 = 2_000_000;
 const REGISTRATIONS_MAX: u32 = 2_000_000;
 /// A domain that nobody asked about for so long is asked for anew.
 const REGISTRATION_SECONDS_MAX: u32 = 400 * 86_400;
+/// Budgets look back to the beginning of the month.
+const SPEND_SECONDS_MAX: u32 = 62 * 86_400;
 /// Signs older than this are history.
 const SIGN_SECONDS_MAX: u32 = 90 * 86_400;
 /// More than anybody looks through.
@@ -68,18 +70,53 @@ pub fn keep_lookup(c: &mut Connection, lookup: &Lookup, facts: &str) -> Result<(
 }
 
 pub fn lookups(c: &mut Connection, indicator: &str) -> Result<Vec<Lookup>> {
-    let sql = "SELECT provider, indicator, asked_at, outcome, body_sha256, facts, keep_until \
-               FROM lookup WHERE indicator = ?1 ORDER BY asked_at DESC, id DESC";
+    let sql =
+        format!("SELECT {LOOKUP} FROM lookup WHERE indicator = ?1 ORDER BY asked_at DESC, id DESC");
+    c.prepare_cached(&sql)?.query_map([indicator], read_lookup)?.collect()
+}
+
+pub fn lookups_since(c: &mut Connection, since: Timestamp) -> Result<Vec<Lookup>> {
+    let sql = format!("SELECT {LOOKUP} FROM lookup WHERE asked_at >= ?1 ORDER BY asked_at, id");
+    c.prepare_cached(&sql)?.query_map([since.0], read_lookup)?.collect()
+}
+
+const LOOKUP: &str = "provider, indicator, asked_at, outcome, body_sha256, facts, keep_until";
+
+fn read_lookup(row: &Row<'_>) -> Result<Lookup> {
+    Ok(Lookup {
+        provider: row.get(0)?,
+        indicator: row.get(1)?,
+        asked_at: Timestamp(row.get(2)?),
+        outcome: worded(row, 3)?,
+        body_sha256: row.get(4)?,
+        facts: structured(row, 5)?,
+        keep_until: Timestamp(row.get(6)?),
+    })
+}
+
+pub fn keep_spend(c: &mut Connection, spend: &Spend) -> Result<()> {
+    let minute = spend.at.0 - spend.at.0 % 60;
+    let sql = "INSERT INTO spend (provider, key_tag, minute, units) VALUES (?1, ?2, ?3, ?4) \
+               ON CONFLICT DO UPDATE SET units = units + excluded.units";
+    c.prepare_cached(sql)?.execute(params![spend.provider, spend.key_tag, minute, spend.units])?;
+    Ok(())
+}
+
+pub fn spends(
+    c: &mut Connection,
+    provider: &str,
+    key_tag: &str,
+    since: Timestamp,
+) -> Result<Vec<Spend>> {
+    let sql = "SELECT minute, units FROM spend \
+               WHERE provider = ?1 AND key_tag = ?2 AND minute >= ?3 ORDER BY minute";
     let mut statement = c.prepare_cached(sql)?;
-    let rows = statement.query_map([indicator], |row| {
-        Ok(Lookup {
-            provider: row.get(0)?,
-            indicator: row.get(1)?,
-            asked_at: Timestamp(row.get(2)?),
-            outcome: worded(row, 3)?,
-            body_sha256: row.get(4)?,
-            facts: structured(row, 5)?,
-            keep_until: Timestamp(row.get(6)?),
+    let rows = statement.query_map(params![provider, key_tag, since.0], |row| {
+        Ok(Spend {
+            provider: provider.to_owned(),
+            key_tag: key_tag.to_owned(),
+            at: Timestamp(row.get(0)?),
+            units: row.get(1)?,
         })
     })?;
     rows.collect()
@@ -343,6 +380,7 @@ pub fn tidy(c: &mut Connection, now: Timestamp) -> Result<()> {
     for (table, time, seconds) in [
         ("lookup", "asked_at", LOOKUP_SECONDS_MAX),
         ("registration", "asked_at", REGISTRATION_SECONDS_MAX),
+        ("spend", "minute", SPEND_SECONDS_MAX),
         ("sign", "last_at", SIGN_SECONDS_MAX),
         ("mute", "until", MUTE_SECONDS_MAX),
     ] {

@@ -29,7 +29,7 @@ pub struct Schema {
 /// The ledger's records.
 pub const LEDGER: Schema = Schema {
     application: 0x736b_6c31,
-    steps: &[include_str!("schema/ledger-1.sql")],
+    steps: &[include_str!("schema/ledger-1.sql"), include_str!("schema/ledger-2.sql")],
     durable: true,
 };
 

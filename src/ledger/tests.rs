@@ -222,3 +222,27 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(future)
 }
+
+#[tokio::test]
+async fn what_was_asked_is_counted_by_minute_and_key_and_outlives_the_process() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = SqliteLedger::path(folder.path());
+    let spend = |key: &str, at: u32, units: u32| Spend {
+        provider: "virustotal".to_owned(),
+        key_tag: key.to_owned(),
+        at: Timestamp(at),
+        units,
+    };
+    let ledger = SqliteLedger::open(&path).unwrap();
+    for (key, at, units) in [("a", 120, 1), ("a", 179, 2), ("a", 180, 1), ("b", 120, 7)] {
+        ledger.keep_spend(spend(key, at, units)).await.unwrap();
+    }
+    drop(ledger);
+    let ledger = SqliteLedger::open(&path).unwrap();
+    let found = |key: &str, since: u32| {
+        ledger.spends("virustotal".to_owned(), key.to_owned(), Timestamp(since))
+    };
+    assert_eq!(found("a", 0).await.unwrap(), [spend("a", 120, 3), spend("a", 180, 1)]);
+    assert_eq!(found("a", 180).await.unwrap(), [spend("a", 180, 1)]);
+    assert_eq!(found("c", 0).await.unwrap(), []);
+}

@@ -6,6 +6,7 @@ pub mod answer;
 pub mod evidence;
 pub mod group;
 pub mod indicator;
+pub mod lookup;
 pub mod name;
 pub mod name_buffer;
 pub mod network;

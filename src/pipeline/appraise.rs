@@ -107,12 +107,13 @@ impl Appraiser<'_> {
         let siblings = self.siblings(name, standing.registrable);
         court.facts(&standing, name, siblings, facts);
         let www = (name == standing.registrable).then(|| name.to_owned().child(b"www").ok());
-        for name in [Some(name), www.flatten().as_ref().map(Name::as_ref)].into_iter().flatten() {
+        for listed in [Some(name), www.flatten().as_ref().map(Name::as_ref)].into_iter().flatten() {
             for (at, source) in self.scored.sources.iter().enumerate() {
-                let claim = source.claims.name(name);
+                let claim = source.claims.name(listed);
                 facts.listings.extend(claim.and_then(|c| self.scored.listing(at, c, self.now)));
             }
         }
+        court.add_opinion(name, facts);
     }
 
     /// How many other names of the registrable domain are listed. Only a prediction asks.

@@ -41,6 +41,8 @@ struct Member {
     name: std::ops::Range<usize>,
     listings: std::ops::Range<usize>,
     previous: Option<Verdict>,
+    /// A look-up service says something of it.
+    asked_about: bool,
 }
 
 /// The names of one registrable domain, gathered before they are judged.
@@ -60,7 +62,9 @@ impl Court<'_> {
     /// Judges every name that a source lists or that had a decision, in canonical order, and
     /// hands the levels above monitor to `rule`.
     pub fn judge(&self, mut rule: impl FnMut(NameRef<'_>, Level)) -> Judged {
-        let tables = self.scored.sources.iter().map(|s| &s.claims.names).chain([&self.previous.0]);
+        let opinions = &self.standings.opinions;
+        let tables = self.scored.sources.iter().map(|s| &s.claims.names);
+        let tables = tables.chain([&self.previous.0, &opinions.names]);
         let previous_at = self.scored.sources.len();
         let mut merge = Merge::new(tables);
         let mut group = Group::default();
@@ -76,6 +80,8 @@ impl Court<'_> {
             for (at, payload) in claims {
                 if *at == previous_at {
                     group.set_previous(Verdict::read(payload));
+                } else if *at > previous_at {
+                    group.last().asked_about = true;
                 } else if let Some(l) = self.scored.listing(*at, NameClaim::read(payload), self.now)
                 {
                     group.add_listing(l);
@@ -130,6 +136,15 @@ impl Court<'_> {
     }
 }
 
+impl Court<'_> {
+    /// Adds what look-up services say; the listings are there already.
+    pub fn add_opinion(&self, name: NameRef<'_>, facts: &mut Facts) {
+        if let Some(opinion) = self.standings.opinions.of_name(name) {
+            opinion.fill(self.model, facts, self.now);
+        }
+    }
+}
+
 impl Group {
     fn open(&mut self, registrable: NameRef<'_>) {
         self.registrable.clear();
@@ -148,6 +163,7 @@ impl Group {
             name: start..self.names.len(),
             listings: at..at,
             previous: None,
+            asked_about: false,
         });
     }
 
@@ -233,7 +249,7 @@ impl<'c> Bench<'c> {
     fn decide(&mut self, group: &Group, at: usize) -> Option<Verdict> {
         let member = &group.members[at];
         let court = self.court;
-        if member.listings.is_empty() && member.previous.is_none() {
+        if member.listings.is_empty() && member.previous.is_none() && !member.asked_about {
             return None;
         }
         let name = group.name(member);
@@ -243,6 +259,7 @@ impl<'c> Bench<'c> {
         court.facts(&standing, name, listed, &mut self.facts);
         self.facts.multi_tenant_apex |= group.over_platform && name == group.registrable();
         self.facts.listings.extend_from_slice(&group.listings[member.listings.clone()]);
+        court.add_opinion(name, &mut self.facts);
         Some(court.verdict(&self.facts, member.previous))
     }
 
@@ -295,6 +312,7 @@ impl<'c> Bench<'c> {
                     name: start..group.names.len(),
                     listings: 0..0,
                     previous: None,
+                    asked_about: false,
                 });
                 self.decided.insert(0, (at, Verdict { since: self.court.now, ..strongest }));
             }
@@ -330,6 +348,7 @@ fn fold_www(group: &mut Group) {
                     name: name..group.names.len(),
                     listings: start..group.listings.len(),
                     previous: folded.previous,
+                    asked_about: folded.asked_about,
                 },
             );
         }

@@ -170,6 +170,14 @@ impl NetworkCourt<'_> {
             claims.extend(networks.map(|(network, claim)| (unit(*network), at, *claim)));
         }
         claims.sort_by_key(|(network, at, _)| (*network, *at));
+        let opinions = &self.standings.opinions;
+        let listed = |network: &Network| claims.binary_search_by_key(network, |c| c.0).is_ok();
+        for network in opinions.networks().filter(|network| !listed(network)) {
+            let mut found = self.facts_of_network(network);
+            self.settle(Indicator::Network(network), &mut found, judged, |level, judged| {
+                judged.rules.push((network, level));
+            });
+        }
         // Claims about the prefixes around the one in hand, the widest first.
         let mut around: Vec<(Network, Listing)> = Vec::new();
         for same in claims.chunk_by(|a, b| a.0 == b.0) {
@@ -190,6 +198,7 @@ impl NetworkCourt<'_> {
         for source in &self.scored.sources {
             numbers.extend(source.claims.systems.iter().map(|(number, _)| *number));
         }
+        numbers.extend(self.standings.opinions.systems());
         numbers.sort_unstable();
         numbers.dedup();
         let (mut blocked, mut held) = (BTreeSet::new(), Level::Block);
@@ -304,6 +313,13 @@ impl NetworkCourt<'_> {
         let neighbourhood = &self.standings.neighbourhood;
         facts.asn_local_log_ratio = neighbourhood.log_ratio_mban(indicator);
         facts.no_popularity_list = self.standings.popularity.lists == 0;
+        let opinions = &self.standings.opinions;
+        if let Some(opinion) = opinions.of_indicator(indicator) {
+            opinion.fill(self.model, &mut facts, self.now);
+        }
+        if let Indicator::Network(network) = indicator {
+            opinions.fill_rank(&neighbourhood.origins(*network), &mut facts, self.now);
+        }
         let hosted = neighbourhood.hosting.as_ref().and_then(|h| h.hosted(indicator));
         facts.hosted_domains = hosted.map(|hosted| hosted.domains);
         facts.hosted_popular = hosted.map(|hosted| hosted.popular);

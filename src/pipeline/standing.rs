@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::networks::Neighbourhood;
+use super::opinions::Opinions;
 use crate::evidence::{Popularity, PublicSuffixes, SharedHosts, SpecialUse};
 use crate::model::{Name, NameRef};
 use crate::pdns;
@@ -25,6 +26,8 @@ pub struct Standings {
     pub neighbourhood: Arc<Neighbourhood>,
     /// What names and their neighbourhood predict, if a model was trained.
     pub predictor: Option<Arc<Predictor>>,
+    /// What look-up services say of those that were asked about.
+    pub opinions: Opinions,
     /// What was seen here.
     pub seen: Arc<pdns::View>,
 }
@@ -39,6 +42,7 @@ impl Default for Standings {
             critical: [].into(),
             neighbourhood: Arc::default(),
             predictor: None,
+            opinions: Opinions::default(),
             seen: Arc::default(),
         }
     }

@@ -190,7 +190,8 @@ impl Published {
             .take_while(|n| n.is_at_or_below(registrable))
             .find(|n| {
                 let by_www = *n == registrable && www.as_ref().is_some_and(|w| named(w.as_ref()));
-                named(*n) || by_www || self.verdicts.of(*n).is_some()
+                let asked_about = self.standings.opinions.of_name(*n).is_some();
+                named(*n) || by_www || asked_about || self.verdicts.of(*n).is_some()
             })
             .map(|n| match www.as_ref() {
                 // What is claimed of `www.` counts for the domain.
@@ -327,8 +328,6 @@ impl Published {
         if self.standings.popularity.lists == 0 {
             missing.push("popularity: no list is in force".to_owned());
         }
-        missing
-            .push("look-ups: no provider is built into this version, so none was asked".to_owned());
         missing
     }
 }

@@ -78,6 +78,19 @@ pub struct Lookup {
     pub keep_until: Timestamp,
 }
 
+/// Look-ups that were asked of a provider.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Spend {
+    /// Who was asked.
+    pub provider: String,
+    /// With which key, by the beginning of its hash; empty where none is needed.
+    pub key_tag: String,
+    /// When; kept by the minute.
+    pub at: Timestamp,
+    /// How much it took of the quota.
+    pub units: u32,
+}
+
 /// Who said what is known of a registration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -267,6 +280,17 @@ pub trait Ledger: Send + Sync {
     async fn keep_lookup(&self, lookup: Lookup) -> Result<(), LedgerError>;
     /// All answers about an indicator, the latest first.
     async fn lookups(&self, indicator: String) -> Result<Vec<Lookup>, LedgerError>;
+    /// The answers since a time, the oldest first.
+    async fn lookups_since(&self, since: Timestamp) -> Result<Vec<Lookup>, LedgerError>;
+    /// Counts what is about to be asked, beside what was asked before.
+    async fn keep_spend(&self, spend: Spend) -> Result<(), LedgerError>;
+    /// What was asked of a provider with a key since a time, by minute, the oldest first.
+    async fn spends(
+        &self,
+        provider: String,
+        key_tag: String,
+        since: Timestamp,
+    ) -> Result<Vec<Spend>, LedgerError>;
     /// Keeps what a registry said, in place of what it said before. A failure leaves what was found
     /// before as it was, apart from when to ask again.
     async fn keep_registration(&self, registration: Registration) -> Result<(), LedgerError>;

@@ -39,7 +39,7 @@ mod shipped;
 pub use counterfactual::pivotal_source;
 pub use decision::{Decision, Previous, decide};
 pub use explain::{Explanation, explain};
-pub use facts::{Facts, Host, Infrastructure, Kind, Listing};
+pub use facts::{ApiVoid, Facts, Host, Infrastructure, Kind, Listing, Tip, VirusTotal};
 pub use file::Reference;
 pub use guards::HOSTED_DOMAINS_SHARED;
 pub use guards::{Finding, Findings, Guard};

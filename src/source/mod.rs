@@ -13,6 +13,7 @@ pub mod contract;
 pub mod decompress;
 pub mod feed;
 pub mod fetch;
+pub mod provider;
 pub mod refresh;
 pub mod schedule;
 pub mod settings;

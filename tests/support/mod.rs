@@ -8,6 +8,7 @@
 
 pub mod encrypted;
 pub mod instance;
+pub mod standin;
 pub mod world;
 
 use std::io::{BufRead, BufReader, Read, Write};

@@ -1,9 +1,11 @@
 //! Answers as people read them: aligned and coloured on a terminal, plain in a pipe.
 
 pub mod asn;
+pub mod budget;
 pub mod evaluate;
 pub mod feeds;
 pub mod fleet;
+pub mod investigate;
 pub mod lint;
 pub mod pdns;
 pub mod reviews;

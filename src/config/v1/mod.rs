@@ -6,6 +6,7 @@ mod files;
 mod key;
 mod pdns;
 mod prediction;
+mod provider;
 mod publish;
 mod resolver;
 mod source;
@@ -60,6 +61,7 @@ pub(super) fn read(root: &Table<'_>, file: &str) -> Config {
         pdns: section(root, "pdns", pdns::pdns),
         prediction: section(root, "prediction", prediction::prediction),
         sources: source::sources(root, file),
+        providers: provider::providers(root, file),
         zones: zone::zones(root, file, &keys),
         keys,
         credentials_directory: None,

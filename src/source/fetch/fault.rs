@@ -65,7 +65,7 @@ pub(super) fn follow(attempt: redirect::Attempt<'_>) -> redirect::Action {
 
 /// `Retry-After` in seconds (RFC 9110 section 10.2.3). A date counts from the server's own `Date`,
 /// so that no clock is needed and a wrong one does no harm.
-pub(super) fn retry_after_seconds(headers: &HeaderMap) -> Option<u32> {
+pub(in crate::source) fn retry_after_seconds(headers: &HeaderMap) -> Option<u32> {
     let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
     let retry_after = text(RETRY_AFTER)?;
     if let Ok(seconds) = retry_after.parse() {

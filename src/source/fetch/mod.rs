@@ -15,6 +15,7 @@ use async_trait::async_trait;
 
 use crate::ports::{Fetch, FetchError, FetchOutcome, FetchRequest, Location};
 
+pub(super) use fault::retry_after_seconds;
 pub use http::{HttpClient, HttpConfig, HttpError};
 
 /// Fetches from wherever a source is.
