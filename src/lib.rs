@@ -27,6 +27,8 @@ pub mod pipeline;
 pub mod ports;
 pub mod telemetry;
 
+pub mod learn;
+
 pub mod api;
 pub mod archive;
 pub mod evaluate;

@@ -295,3 +295,36 @@ fn reviews_are_drawn_noted_and_summed_up() {
     assert_eq!(value[0]["hit"], 0);
     assert_eq!(instance.json(&["audit", "next"])["waiting"], false);
 }
+
+#[test]
+fn what_was_learnt_is_reviewed_applied_and_taken_back() {
+    let instance = Instance::new("");
+    let mut sources = String::new();
+    for (id, from) in [("openphish", 0), ("mirror", 0)] {
+        let list = instance.path(&format!("{id}.txt"));
+        let names: Vec<String> = (from..from + 80).map(|n| format!("evil-{n}.com")).collect();
+        std::fs::write(&list, names.join("\n") + "\n").unwrap();
+        writeln!(
+            sources,
+            "[[source]]\nid = '{id}'\nurl = '{}'\nformat = 'domains'\ncategory = 'phishing'",
+            list.display()
+        )
+        .unwrap();
+    }
+    let mut instance = append(instance, &sources).start();
+    let file = instance.path("learnt.toml").display().to_string();
+    let said = instance.say(&["learn", "--output", &file]);
+    assert!(said.contains("copy of openphish") && said.contains("model apply"), "{said}");
+    let said = instance.say(&["model", "apply", &file]);
+    assert!(said.contains("in force, model"), "{said}");
+    let again = instance.say(&["model", "apply", &file]);
+    assert!(again.contains("they are changes of model"), "{again}");
+    let learnt = instance.json(&["learn"]);
+    assert!(learnt["learnt"]["changes"]["copy"].is_null(), "{learnt}");
+    instance.restart();
+    let kept = instance.json(&["learn"])["learnt"]["changes"]["base"].clone();
+    assert_eq!(kept, learnt["learnt"]["changes"]["base"], "a restart goes by the same model");
+    instance.say(&["model", "apply", "--shipped"]);
+    let learnt = instance.json(&["learn"]);
+    assert_eq!(learnt["learnt"]["changes"]["copy"][0]["source"], "mirror");
+}

@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use http_body_util::{BodyExt, Empty, Limited};
+use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::{Method, Request, Response};
 use hyper_util::rt::TokioIo;
@@ -69,17 +69,26 @@ impl Client {
 
     /// Reads a value.
     pub async fn get<T: DeserializeOwned>(&self, path_and_query: &str) -> Result<T, ClientError> {
-        self.json(Method::GET, path_and_query).await
+        self.json(Method::GET, path_and_query, String::new()).await
     }
 
     /// Gives a command.
     pub async fn post<T: DeserializeOwned>(&self, path_and_query: &str) -> Result<T, ClientError> {
-        self.json(Method::POST, path_and_query).await
+        self.json(Method::POST, path_and_query, String::new()).await
+    }
+
+    /// Gives a command with a text.
+    pub async fn send<T: DeserializeOwned>(
+        &self,
+        at: &str,
+        text: String,
+    ) -> Result<T, ClientError> {
+        self.json(Method::POST, at, text).await
     }
 
     /// Gives a command whose answer comes line by line.
     pub async fn lines(&self, at: &str, mut take: impl FnMut(&str)) -> Result<(), ClientError> {
-        let (mut answer, connection) = self.begin(Method::POST, at).await?;
+        let (mut answer, connection) = self.begin(Method::POST, at, String::new()).await?;
         let broke = |e: &dyn std::fmt::Display| ClientError::Exchange(e.to_string());
         let status = answer.status();
         let mut held: Vec<u8> = Vec::new();
@@ -105,8 +114,13 @@ impl Client {
         }
     }
 
-    async fn json<T: DeserializeOwned>(&self, method: Method, at: &str) -> Result<T, ClientError> {
-        let exchange = self.exchange(method, at);
+    async fn json<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        at: &str,
+        text: String,
+    ) -> Result<T, ClientError> {
+        let exchange = self.exchange(method, at, text);
         let body =
             tokio::time::timeout(PATIENCE, exchange).await.map_err(|_| ClientError::Silent)??;
         serde_json::from_slice(&body).map_err(|e| ClientError::Exchange(e.to_string()))
@@ -116,6 +130,7 @@ impl Client {
         &self,
         method: Method,
         at: &str,
+        text: String,
     ) -> Result<(Response<Incoming>, JoinHandle<hyper::Result<()>>), ClientError> {
         let stream = UnixStream::connect(&self.path).await.map_err(|e| self.unreachable(e))?;
         let broke = |e: &dyn std::fmt::Display| ClientError::Exchange(e.to_string());
@@ -126,14 +141,14 @@ impl Client {
             .method(method)
             .uri(at)
             .header(hyper::header::HOST, "sekisho")
-            .body(Empty::<Bytes>::new())
+            .body(Full::new(Bytes::from(text)))
             .map_err(|e| broke(&e))?;
         let answer = sender.send_request(request).await.map_err(|e| broke(&e))?;
         Ok((answer, connection))
     }
 
-    async fn exchange(&self, method: Method, at: &str) -> Result<Bytes, ClientError> {
-        let (answer, connection) = self.begin(method, at).await?;
+    async fn exchange(&self, method: Method, at: &str, text: String) -> Result<Bytes, ClientError> {
+        let (answer, connection) = self.begin(method, at, text).await?;
         let broke = |e: &dyn std::fmt::Display| ClientError::Exchange(e.to_string());
         let status = answer.status();
         let body = Limited::new(answer.into_body(), ANSWER_OCTETS_MAX);

@@ -6,6 +6,7 @@
 //! an [`Answers`], which the daemon implements.
 
 pub mod client;
+pub mod learning;
 pub mod reviews;
 pub mod routes;
 
@@ -18,6 +19,7 @@ use crate::pipeline::FeedValue;
 use crate::pipeline::report::{AsnRanking, AsnSays, FeedSays, Status, VersionSays, Why};
 use crate::ports::budget::BudgetSays;
 
+use self::learning::{AppliedSays, LearnSays};
 use self::reviews::{DrawQuestion, DrawSays, Noted, SourceReviews, Word};
 
 /// What somebody asks about.
@@ -116,6 +118,12 @@ pub trait Answers: Send + Sync + 'static {
     async fn audit(&self, word: Word) -> Result<Noted, Diagnostic>;
     /// Notes what somebody says about an answer they got.
     async fn report(&self, word: Word) -> Result<Noted, Diagnostic>;
+    /// What would be changed of the model of scores.
+    async fn learn(&self) -> Result<LearnSays, Diagnostic>;
+    /// Puts reviewed changes in force.
+    async fn apply(&self, changes: String) -> Result<AppliedSays, Diagnostic>;
+    /// Goes back to the model that ships.
+    async fn apply_shipped(&self) -> Result<(), Diagnostic>;
     /// Has the model of names trained anew; `status` tells when that is done.
     fn train(&self) -> Result<(), Diagnostic>;
     /// Every source and its state.

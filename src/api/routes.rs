@@ -16,11 +16,14 @@ use crate::pdns::question::Question;
 
 /// Octets of a request that carries a command.
 const BODY_OCTETS_MAX: usize = 64 * 1024;
+/// Octets of a file of changes to the model: one for a thousand lists is smaller.
+const CHANGES_OCTETS_MAX: usize = 4 << 20;
 /// OpenMetrics 1.0.
 const METRICS_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// All routes, for the unix socket.
 pub fn local(answers: Arc<dyn Answers>) -> Router {
+    let changes = axum::extract::DefaultBodyLimit::max(CHANGES_OCTETS_MAX);
     Router::new()
         .route("/health", get(health))
         .route("/metrics", get(metrics))
@@ -40,6 +43,9 @@ pub fn local(answers: Arc<dyn Answers>) -> Router {
         .route("/v1/audit/next", post(draw))
         .route("/v1/report", post(report))
         .route("/v1/pdns", get(pdns))
+        .route("/v1/learn", get(learn))
+        .route("/v1/model/apply", post(apply).layer(changes))
+        .route("/v1/model/shipped", post(apply_shipped))
         .route("/v1/model/train", post(train))
         .route("/v1/reload", post(reload))
         .route("/v1/refresh", post(refresh))
@@ -89,6 +95,18 @@ fn answered<T: Serialize>(answer: Result<T, Diagnostic>) -> Response {
         Ok(answer) => Json(answer).into_response(),
         Err(finding) => refusal(finding),
     }
+}
+
+async fn learn(State(answers): Daemon) -> Response {
+    answered(answers.learn().await)
+}
+
+async fn apply(State(answers): Daemon, changes: String) -> Response {
+    answered(answers.apply(changes).await)
+}
+
+async fn apply_shipped(State(answers): Daemon) -> Response {
+    answered(answers.apply_shipped().await.map(|()| serde_json::json!({ "shipped": true })))
 }
 
 async fn feed_values(State(answers): Daemon) -> Response {

@@ -61,6 +61,8 @@ pub enum Command {
     Audit(Audit),
     /// Say that a name is blocked wrongly, or ought to be blocked.
     Report(Report),
+    /// Say what lists, reviews and reports teach of the model of scores, and what it would change.
+    Learn(Learn),
     /// Work with scoring models.
     #[command(subcommand)]
     Model(Model),
@@ -293,6 +295,14 @@ pub struct Report {
     pub by: Option<String>,
 }
 
+/// What to do with what was learnt.
+#[derive(Debug, Args)]
+pub struct Learn {
+    /// Write the changes down for review; `sekisho model apply FILE` puts them in force.
+    #[arg(long, short, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
 /// Where to.
 #[derive(Debug, Args)]
 pub struct Export {
@@ -403,6 +413,15 @@ pub enum Model {
         /// Where to write the model; standard output where absent.
         #[arg(long, short, value_name = "FILE")]
         output: Option<PathBuf>,
+    },
+    /// Put reviewed changes of `sekisho learn` in force.
+    Apply {
+        /// The file; `--shipped` goes back to the model that ships.
+        #[arg(required_unless_present = "shipped", conflicts_with = "shipped")]
+        changes: Option<PathBuf>,
+        /// Go back to the model that ships.
+        #[arg(long)]
+        shipped: bool,
     },
     /// Have the running daemon train the model of names on its own sources, and wait for it.
     Train,

@@ -9,6 +9,7 @@ mod evaluate;
 mod export;
 mod investigate;
 mod key;
+mod learning;
 mod logging;
 mod model;
 mod pdns;
@@ -81,6 +82,7 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
         Command::Key(Key::Signing { file }) => key::signing(arguments, file),
         Command::Audit(audit) => reviews::audit(arguments, audit),
         Command::Report(report) => reviews::report(arguments, report),
+        Command::Learn(learn) => learning::learn(arguments, learn),
         Command::Pdns(pdns) => pdns::run(arguments, pdns),
         Command::Reload => questions::reload(arguments),
         Command::Flush(flush) => questions::flush(arguments, flush),

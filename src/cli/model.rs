@@ -12,6 +12,7 @@ use crate::scoring::{MODEL_SIZE_BYTES_MAX, compile, replay};
 /// Runs the command.
 pub fn run(arguments: &Arguments, command: &Model) -> Result<(), Failure> {
     match command {
+        Model::Apply { changes, .. } => super::learning::apply(arguments, changes.as_deref()),
         Model::Train => super::questions::train(arguments),
         Model::Compile { description, output } => compile(description, output.as_deref()),
         Model::Score { model, facts } => score(model.as_deref(), facts),

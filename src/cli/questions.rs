@@ -206,6 +206,16 @@ pub(super) fn get<T: DeserializeOwned>(arguments: &Arguments, path: &str) -> Res
     runtime()?.block_on(client(&config).get(path)).map_err(refused)
 }
 
+/// Sends the daemon a text.
+pub(super) fn send<T: DeserializeOwned>(
+    arguments: &Arguments,
+    path: &str,
+    text: String,
+) -> Result<T, Failure> {
+    let config = configuration(arguments)?;
+    runtime()?.block_on(client(&config).send(path, text)).map_err(refused)
+}
+
 /// Tells the daemon to do something.
 pub(super) fn command<T: DeserializeOwned>(
     arguments: &Arguments,

@@ -69,6 +69,8 @@ pub struct Config {
     pub log: Log,
     /// What is remembered of what was resolved.
     pub pdns: PassiveDns,
+    /// Asking registries.
+    pub registration: RegistrationLookups,
     /// Prediction from names and their neighbourhood.
     pub prediction: Prediction,
     /// Where claims come from, in the order of the file.
@@ -171,6 +173,25 @@ impl Default for PassiveDns {
         let limits =
             crate::pdns::Limits { size_octets_max: 64 << 20, age_seconds_max: 90 * 86_400 };
         Self { enabled: true, limits }
+    }
+}
+
+/// Asking registries when domains were registered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RegistrationLookups {
+    /// Whether anybody is asked.
+    pub enabled: bool,
+    /// Questions a day, at most.
+    pub per_day: u32,
+    /// Whether WHOIS is asked where a registry has no RDAP.
+    pub whois: bool,
+}
+
+impl Default for RegistrationLookups {
+    /// Off, since it tells registries which domains are of interest here. 500 a day is what one
+    /// person at a keyboard could not ask, and what registries do not notice.
+    fn default() -> Self {
+        Self { enabled: false, per_day: 500, whois: true }
     }
 }
 

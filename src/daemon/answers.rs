@@ -14,7 +14,9 @@ use super::releases::Order;
 use super::secondaries::Secondaries;
 use super::training::Trainer;
 use super::transfers::Transfers;
-use super::{observer, reviews};
+use super::writer::{Event, Events};
+use super::{learning, observer, reviews};
+use crate::api::learning::{AppliedSays, LearnSays};
 use crate::api::reviews::{DrawQuestion, DrawSays, Noted, SourceReviews, Word};
 use crate::api::{
     Answers, AsnQuestion, AsnRankQuestion, InvestigateQuestion, Reloaded, WhyQuestion, ZoneOrder,
@@ -36,6 +38,7 @@ use crate::ports::budget::BudgetSays;
 use crate::publish::file;
 use crate::resolver::cache::CachingUpstream;
 use crate::resolver::upstream::UpstreamResolver;
+use crate::scoring::Model;
 use crate::snapshot::Transport;
 use crate::telemetry::Metrics;
 use crate::zone::{Mode, Serial};
@@ -61,6 +64,10 @@ pub struct Voice {
     pub clock: Arc<dyn Clock>,
     /// What was seen here; none where nobody watches.
     pub pdns: Option<observer::Shared>,
+    /// The writer.
+    pub events: Events,
+    /// The state directory.
+    pub state: std::path::PathBuf,
     /// Trains the model of names.
     pub trainer: Arc<Trainer>,
     /// What people ask about later.
@@ -187,6 +194,26 @@ impl Answers for Voice {
     async fn report(&self, word: Word) -> Result<Noted, Diagnostic> {
         let state = self.published.borrow().clone();
         reviews::report(&*self.ledger, &state, word, self.clock.now()).await
+    }
+
+    async fn learn(&self) -> Result<LearnSays, Diagnostic> {
+        let state = self.published.borrow().clone();
+        learning::learn(&*self.ledger, &state, &self.state, self.clock.now()).await
+    }
+
+    async fn apply(&self, changes: String) -> Result<AppliedSays, Diagnostic> {
+        let (state, directory) = (self.published.borrow().clone(), self.state.clone());
+        let now = self.clock.now();
+        let applying = move || learning::apply(&state, &directory, &changes, now);
+        let applied = tokio::task::spawn_blocking(applying).await;
+        let (says, model) = applied.map_err(|_| Diagnostic::error("it broke off"))??;
+        self.put_in_force(model).await;
+        Ok(says)
+    }
+
+    async fn apply_shipped(&self) -> Result<(), Diagnostic> {
+        self.put_in_force(learning::reset(&self.state)?).await;
+        Ok(())
     }
 
     fn train(&self) -> Result<(), Diagnostic> {
@@ -378,6 +405,17 @@ pub fn why(state: &Published, question: &WhyQuestion, now: Timestamp) -> Result<
         transport: Transport::Udp,
     };
     Ok(state.why(&subject, None, now))
+}
+
+impl Voice {
+    /// Hands the writer a model and waits until scores go by it. A writer that is gone is being
+    /// stopped; the next start reads the file.
+    async fn put_in_force(&self, model: Model) {
+        let (say, told) = oneshot::channel();
+        if self.events.send(Event::Model(Box::new(model), say)).is_ok() {
+            let _ = told.await;
+        }
+    }
 }
 
 /// The same with how prediction stands.

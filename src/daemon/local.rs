@@ -71,8 +71,7 @@ pub fn read(config: &Config, hash_seed: u64, now: Timestamp) -> Local {
         let options = options_of(zone, policy.as_ref());
         let foreign = zone.elsewhere.is_some();
         let path = zone.file.as_ref().map(|file| config.zones_directory.join(file));
-        let form = if foreign { Form::Bare } else { Form::Whole };
-        let own = path.and_then(|p| zone_of(&p, &zone.name, form, hash_seed, &mut findings));
+        let own = path.and_then(|path| zone_of(&path, &zone.name, hash_seed, &mut findings));
         let (name, order) = (zone.name.clone(), zone.order);
         (own.is_some() || foreign).then_some(NamedZone { name, order, options, own, foreign })
     });
@@ -105,7 +104,7 @@ pub fn check(path: &Path, now: Timestamp) -> Vec<Diagnostic> {
         let name = path.file_name().and_then(|n| n.to_str()).unwrap_or_default();
         match Name::from_host(name) {
             Ok(name) => {
-                zone_of(path, &name, Form::Whole, 0, &mut findings);
+                zone_of(path, &name, 0, &mut findings);
             }
             Err(error) => findings.push(unreadable(path, &io::Error::other(error))),
         }
@@ -186,20 +185,10 @@ fn options_of(zone: &Zone, policy: Option<&Policy>) -> ZoneOptions {
     ZoneOptions { groups, ..zone.options.clone() }
 }
 
-/// What a zone file holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Form {
-    /// A zone.
-    Whole,
-    /// The rules of a zone whose publisher has its start of authority.
-    Bare,
-}
-
 /// A zone file. A bad record is a finding and the others load.
 fn zone_of(
     path: &Path,
     name: &Name,
-    form: Form,
     hash_seed: u64,
     findings: &mut Vec<Diagnostic>,
 ) -> Option<crate::zone::Zone> {
@@ -211,14 +200,9 @@ fn zone_of(
             return None;
         }
     };
-    let (opened, limits) = (BufReader::new(opened), Limits::default());
-    let loaded = match form {
-        Form::Whole => file::load(opened, name, hash_seed, &limits),
-        Form::Bare => file::load_bare(opened, name, hash_seed, &limits),
-    };
-    match loaded {
+    match file::load(BufReader::new(opened), name, hash_seed, &Limits::default()) {
         Ok((zone, report)) => {
-            findings.extend(report.rejects.iter().map(|reject| reject.diagnostic(&shown)));
+            findings.extend(report.diagnostics(&shown));
             Some(zone)
         }
         Err(error) => {

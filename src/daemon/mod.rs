@@ -17,6 +17,7 @@ pub mod feeds;
 pub mod investigation;
 pub mod keeper;
 pub mod keys;
+pub mod learning;
 pub mod local;
 pub mod local_facts;
 pub mod neighbourhood;
@@ -26,6 +27,7 @@ pub mod offline;
 pub mod opinions;
 pub mod publisher;
 pub mod records;
+pub mod registrations;
 pub mod releases;
 pub mod reload;
 pub mod resolver;
@@ -69,6 +71,8 @@ use crate::resolver::handler::InForce;
 use crate::resolver::upstream::UpstreamResolver;
 use crate::source::fetch::{Fetcher, HttpClient, HttpConfig};
 use crate::source::provider::{Client as LookupClient, ClientSettings};
+use crate::source::rdap::whois::TcpWhois;
+use crate::source::rdap::{Registries, Whois};
 use crate::telemetry::Metrics;
 use crate::telemetry::events::EventSender;
 
@@ -136,6 +140,13 @@ pub async fn serve(
         tracing::warn!("{finding}");
     }
 
+    let registrations = ledger.registrations().await.unwrap_or_else(|error| {
+        tracing::error!(%error, "scores do not know when domains were registered");
+        Vec::new()
+    });
+    standings.registered = Arc::new(registrations::registered(&registrations));
+    pipeline.set_standings(standings.clone());
+
     let (events, inbox) = mpsc::channel();
     let memory = Memory::load(&ledger, events.clone(), started_at).await;
     let memory = memory.map_err(|error| Diagnostic::error(error.to_string()))?;
@@ -154,8 +165,13 @@ pub async fn serve(
         seed: state.seed,
         transferred,
     })?);
-    let feeds =
-        Arc::new(Feeds::new(book.clone(), fetch, clock.clone(), events.clone(), metrics.clone()));
+    let feeds = Arc::new(Feeds::new(
+        book.clone(),
+        fetch.clone(),
+        clock.clone(),
+        events.clone(),
+        metrics.clone(),
+    ));
     feeds.take_local_files(&|source| watcher.doing(Some(&format!("reading {source}")))).await;
     watcher.doing(Some("judging"));
     let learnt = take_in(&inbox, &mut pipeline, &mut standings, &mut counting);
@@ -283,6 +299,22 @@ pub async fn serve(
         clock.clone(),
         events.clone(),
     ));
+    if config.registration.enabled {
+        let whois = config.registration.whois.then(|| Arc::new(TcpWhois) as Arc<dyn Whois>);
+        let inquirer = registrations::Inquirer {
+            settings: config.registration,
+            registries: Registries::new(fetch, whois),
+            ledger: ledger.clone(),
+            published: readers.clone(),
+            clock: clock.clone(),
+            events: events.clone(),
+            seed: state.seed,
+        };
+        tokio::spawn(inquirer.run(stop.clone()));
+    } else {
+        not_running
+            .push("ages of domains: `[registration]` is off, so no registry is asked".to_owned());
+    }
     tokio::spawn(trainer.clone().run(stop.clone()));
     tokio::spawn(records::keep_tidy(ledger.clone(), clock.clone(), stop.clone()));
 
@@ -335,6 +367,8 @@ pub async fn serve(
         investigator,
         asker,
         trainer,
+        events: events.clone(),
+        state: state.directory().to_owned(),
         pdns,
         caching: doors.caching.clone(),
         upstream,
@@ -394,7 +428,8 @@ fn take_in(
                 counting.set_routes(table, names);
             }
             // Nothing is judged and no file watched before the writer runs.
-            Event::Local(..)
+            Event::Model(..)
+            | Event::Local(..)
             | Event::Version(..)
             | Event::Judged(..)
             | Event::Kept(_)

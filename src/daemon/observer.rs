@@ -192,7 +192,7 @@ pub fn view(table: &Table, published: &Published, now: Timestamp) -> View {
         is_bad: &|name| appraiser.is_blocked_by_itself(name),
         is_popular: &|name| standings.of(name).rank.is_some_and(|rank| rank <= 1_000_000),
         is_left_out: &|_| false,
-        registered_together: &|_| None,
+        registered_together: &|name| standings.registered.group(name),
         routes: &standings.neighbourhood.table,
     })
 }

@@ -10,7 +10,7 @@ use super::book::Book;
 use super::local::{self, Local};
 use super::neighbourhood::Counting;
 use super::secondaries::{self, Transferred};
-use super::training;
+use super::{learning, training};
 use crate::archive::{Archive, Generation, Generations};
 use crate::config::{self, Config};
 use crate::diagnostic::Diagnostic;
@@ -62,8 +62,9 @@ pub fn restore(
 
     let local = local::read(config, hash_seed, now);
     let (policy, fell_back) = policy(&local, state, now)?;
-    let mut pipeline =
-        Pipeline::new(Model::shipped(), policy, config.publish.origin.clone(), hash_seed);
+    let (model, found) = learning::model(state);
+    findings.extend(found);
+    let mut pipeline = Pipeline::new(model, policy, config.publish.origin.clone(), hash_seed);
     pipeline.set_named_zones(local.zones.clone());
     let transferred = secondaries::transferred(config, state, &mut findings);
     for (name, version) in secondaries::in_force(config, &transferred, now) {
@@ -89,6 +90,7 @@ pub fn restore(
         Standings { suffixes, popularity, neighbourhood, predictor, ..Standings::default() };
     pipeline.set_standings(standings.clone());
     pipeline.set_sources(sources(config, &book, &mut findings));
+    pipeline.set_model(Model::clone(&pipeline.model().clone()));
 
     let has_generation = match Generations::of(state).load() {
         Ok(Some(Generation { zones, local, verdicts, tally })) => {
@@ -161,6 +163,7 @@ fn profile(source: &config::Source) -> Profile {
         trust: source.settings.trust.clone(),
         mode: source.mode,
         weighs_as: weighs_as.into(),
+        weighed_as: None,
         reference: source.reference,
         ranks: source.ranks,
     }

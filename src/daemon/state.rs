@@ -9,6 +9,7 @@
 //! STATE/ledger.sqlite   records ([`super::records`])
 //! STATE/transferred/  zones of other publishers ([`crate::secondary::store`])
 //! STATE/prediction*.json  the model of names, and how it was trained ([`super::training`])
+//! STATE/model.*     the model of scores, where reviewed changes were applied ([`super::learning`])
 //! STATE/networks/   ranks of networks ([`super::neighbourhood`])
 //! STATE/rpz/        exported zones, where the configuration names no other place
 //! STATE/spool/      downloads under way

@@ -23,6 +23,7 @@ use crate::model::time::Clock;
 use crate::model::{SourceId, Timestamp};
 use crate::pipeline::{Judgement, NamedZone, Origin, Pipeline, Published, Standings, Verdicts};
 use crate::policy::Policy;
+use crate::scoring::Model;
 use crate::telemetry::Metrics;
 use crate::zone::{Serial, Zone};
 
@@ -49,6 +50,8 @@ pub enum Event {
     },
     /// Popularity or public suffixes changed.
     Standings(Box<dyn FnOnce(&mut Standings) + Send>),
+    /// Scores go by another model. The sender is told once it is in force.
+    Model(Box<Model>, tokio::sync::oneshot::Sender<()>),
     /// Announced prefixes or names of AS changed.
     Routes(Box<(RouteTable, AsNames)>),
     /// The operator's files changed. The sender is told once they are in force.
@@ -172,6 +175,13 @@ impl Writer {
                 self.pipeline.set_standings(self.standings.clone());
                 Due::Quietly
             }
+            Event::Model(model, told) => {
+                self.pipeline.set_model(*model);
+                self.put_in_force("model");
+                // Nobody may be waiting any more; the model is in force all the same.
+                let _ = told.send(());
+                Due::Now
+            }
             Event::Routes(routes) => {
                 let (table, names) = *routes;
                 self.counting.set_routes(table, names);
@@ -180,18 +190,7 @@ impl Writer {
             Event::Local(policy, zones, told) => {
                 self.pipeline.set_policy(policy);
                 self.pipeline.set_named_zones(zones);
-                let now = self.clock.now();
-                match self.pipeline.assemble(now) {
-                    Ok(state) => {
-                        let snapshot = state.snapshot.id();
-                        self.publisher.publish(state);
-                        tracing::info!(snapshot, "policy is in force");
-                        if let Err(error) = self.keep_local() {
-                            tracing::error!(%error, "a restart would publish these zones again");
-                        }
-                    }
-                    Err(error) => tracing::error!(%error, "the policy cannot be put in force"),
-                }
+                self.put_in_force("policy");
                 // Nobody may be waiting any more; the policy is in force all the same.
                 told.map(|told| told.send(()));
                 Due::Now
@@ -209,6 +208,21 @@ impl Writer {
                 if depend { Due::Quietly } else { Due::No }
             }
             Event::Judged(..) | Event::Kept(_) | Event::Stop => Due::No,
+        }
+    }
+
+    /// Publishes what changed without a new judgement, which comes right after.
+    fn put_in_force(&mut self, what: &str) {
+        match self.pipeline.assemble(self.clock.now()) {
+            Ok(state) => {
+                let snapshot = state.snapshot.id();
+                self.publisher.publish(state);
+                tracing::info!(snapshot, "{what} is in force");
+                if let Err(error) = self.keep_local() {
+                    tracing::error!(%error, "a restart would publish these zones again");
+                }
+            }
+            Err(error) => tracing::error!(%error, "the {what} cannot be put in force"),
         }
     }
 

@@ -6,12 +6,8 @@ use super::judge::Court;
 use super::sources::Scored;
 use super::standing::Standings;
 use super::verdicts::Verdict;
-use crate::evidence::Merge;
-use crate::model::{Name, NameRef, Timestamp};
+use crate::model::{NameRef, Timestamp};
 use crate::scoring::{self, Facts, Kind, Level, Previous};
-
-/// Siblings are counted up to this many: more say no more.
-const SIBLINGS_MAX: usize = 64;
 
 /// What a name amounts to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,53 +90,23 @@ impl Appraiser<'_> {
 
     /// Everything known of exactly this name; what is claimed of `www.` counts for the domain.
     pub fn facts(&self, name: NameRef<'_>, facts: &mut Facts) {
+        self.court().all_facts(name, facts);
+    }
+
+    /// How many other names of the registrable domain are listed. Only a prediction asks.
+    pub(super) fn siblings(&self, name: NameRef<'_>, registrable: NameRef<'_>) -> usize {
+        self.court().siblings(name, registrable)
+    }
+
+    fn court(&self) -> Court<'_> {
         let published = self.published;
-        let court = Court {
+        Court {
             model: &published.model,
             standings: &published.standings,
             scored: &self.scored,
             previous: &published.verdicts,
             now: self.now,
-        };
-        let standing = published.standings.of(name);
-        facts.reset(Kind::Domain);
-        let siblings = self.siblings(name, standing.registrable);
-        court.facts(&standing, name, siblings, facts);
-        let www = (name == standing.registrable).then(|| name.to_owned().child(b"www").ok());
-        for listed in [Some(name), www.flatten().as_ref().map(Name::as_ref)].into_iter().flatten() {
-            for (at, source) in self.scored.sources.iter().enumerate() {
-                let claim = source.claims.name(listed);
-                facts.listings.extend(claim.and_then(|c| self.scored.listing(at, c, self.now)));
-            }
         }
-        court.add_opinion(name, facts);
-    }
-
-    /// How many other names of the registrable domain are listed. Only a prediction asks.
-    pub(super) fn siblings(&self, name: NameRef<'_>, registrable: NameRef<'_>) -> usize {
-        if self.published.standings.predictor.is_none() {
-            return 0;
-        }
-        let www = registrable.to_owned().child(b"www").ok();
-        let is_www = |n: NameRef<'_>| www.as_ref().is_some_and(|www| www.as_ref() == n);
-        let tables = self.scored.sources.iter().map(|source| &source.claims.names);
-        let mut merge = Merge::from(tables, registrable);
-        let (mut siblings, mut domain_listed) = (0, false);
-        while let Some((listed, claims)) = merge.advance() {
-            if siblings == SIBLINGS_MAX || !listed.is_at_or_below(registrable) {
-                break;
-            }
-            let claim = |(at, payload): &(usize, &[u8])| {
-                let claim = crate::evidence::NameClaim::read(payload);
-                self.scored.listing(*at, claim, self.now)
-            };
-            let counts = claims.iter().any(|c| claim(c).is_some());
-            match listed == registrable || is_www(listed) {
-                true => domain_listed |= counts,
-                false => siblings += usize::from(counts && listed != name),
-            }
-        }
-        siblings + usize::from(domain_listed && name != registrable && !is_www(name))
     }
 }
 
@@ -150,6 +116,7 @@ pub(super) mod testing {
 
     use super::*;
     use crate::evidence::{Claims, ClaimsBuilder, Popularity, PublicSuffixes, RankList};
+    use crate::model::Name;
     use crate::model::{Category, Claim, Indicator, Scope, SourceId};
     use crate::names::NameTable;
     use crate::pipeline::{Pipeline, Profile, Source};
@@ -194,6 +161,7 @@ pub(super) mod testing {
 mod tests {
     use super::testing::{NOW, published};
     use super::*;
+    use crate::model::Name;
 
     fn name(text: &str) -> Name {
         Name::from_host(text).unwrap()

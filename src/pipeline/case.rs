@@ -62,6 +62,7 @@ impl Case {
             [Mode::Enforce, Mode::Observe].into_iter().filter_map(|m| material.operator(m)),
         );
         made.push(threat);
+        made.extend(material.predicted());
         Judgement {
             tally: Tally {
                 levels: judged.levels,

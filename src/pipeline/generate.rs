@@ -11,7 +11,7 @@ use crate::model::{Indicator, Name, NameRef, Timestamp, Trust};
 use crate::policy::domains::{DomainZone, Summary};
 use crate::policy::protect::Allowed;
 use crate::policy::{Policy, compile};
-use crate::scoring::{Level, Model};
+use crate::scoring::{Facts, Kind, Level, Model};
 use crate::zone::{Mode, Serial, Soa, Zone, ZoneBuilder};
 
 /// G8: names of registrable domains up to this rank are not blocked by automatic rules.
@@ -33,6 +33,8 @@ pub enum Origin {
     OperatorObserved,
     /// Scores.
     Threat,
+    /// Predictions alone, for the groups that want them.
+    Predicted,
 }
 
 impl Origin {
@@ -43,6 +45,7 @@ impl Origin {
             Self::Operator => "lists",
             Self::OperatorObserved => "lists.observe",
             Self::Threat => "threat",
+            Self::Predicted => "predicted",
         };
         Name::from_presentation(text).expect("categories have host names")
     }
@@ -126,6 +129,32 @@ impl Material<'_> {
         }
         let (zone, summary) = zone.finish();
         (Generated { origin, zone, summary, held: Held::default() }, judged, networks)
+    }
+
+    /// The zone of names that are new here and strongly predicted to be malicious, although no list
+    /// says enough; none where no group wants it or nothing is predicted.
+    pub fn predicted(&self) -> Option<Generated> {
+        self.policy.predicted_options()?;
+        self.standings.predictor.as_ref()?;
+        let origin = Origin::Predicted;
+        let mut zone = DomainZone::new(self.builder(&origin), self.allowed);
+        let redirect = zone.action(self.policy.redirect_action());
+        let scored = Scored::of(self.sources, self.model);
+        let court = Court {
+            model: self.model,
+            standings: self.standings,
+            scored: &scored,
+            previous: self.previous,
+            now: self.now,
+        };
+        let mut facts = Facts::new(Kind::Domain);
+        for name in self.standings.seen.young() {
+            if court.is_predicted(name.as_ref(), &mut facts) {
+                zone.push(name.as_ref(), redirect);
+            }
+        }
+        let (zone, summary) = zone.finish();
+        Some(Generated { origin, zone, summary, held: Held::default() })
     }
 
     /// The zone of the operator's lists in a mode; none where no source has that trust and mode.

@@ -8,9 +8,11 @@ use super::sources::Scored;
 use super::standing::{Standing, Standings};
 use super::verdicts::{Verdict, Verdicts, VerdictsBuilder};
 use crate::evidence::{Merge, NameClaim};
-use crate::model::{Category, NameRef, Timestamp};
+use crate::model::{Category, Name, NameRef, Timestamp};
 use crate::scoring::{self, Facts, Host, Infrastructure, Kind, Level, Listing, Model, Previous};
 
+/// Siblings are counted up to this many: more say no more.
+const SIBLINGS_MAX: usize = 64;
 /// A domain is blocked as a whole once this many of its hosts are (SCORING 2.9).
 const ESCALATION_HOSTS_MIN: usize = 3;
 /// A domain of this rank or better is never blocked as a whole by its hosts.
@@ -117,6 +119,10 @@ impl Court<'_> {
     /// What passive DNS knows of a name: how new it is here, who has used it, what company it keeps.
     fn what_was_seen(&self, standing: &Standing<'_>, name: NameRef<'_>, facts: &mut Facts) {
         let Some(site) = &standing.site else { return };
+        if !site.tenant {
+            // A tenant never inherits the age of its platform (SCORING 2.11 f).
+            facts.age_days = self.standings.registered.age_days(site.holding, self.now);
+        }
         let seen = &self.standings.seen;
         facts.nod_hours = seen.first_seen_hours(site.holding, self.now);
         facts.local_history = seen.local_history(site.holding);
@@ -373,5 +379,141 @@ impl Court<'_> {
             verdict.follow(&before, self.now);
         }
         verdict
+    }
+
+    /// Everything known of exactly this name; what is claimed of `www.` counts for the domain.
+    pub fn all_facts(&self, name: NameRef<'_>, facts: &mut Facts) {
+        let standing = self.standings.of(name);
+        facts.reset(Kind::Domain);
+        let siblings = self.siblings(name, standing.registrable);
+        self.facts(&standing, name, siblings, facts);
+        let www = (name == standing.registrable).then(|| name.to_owned().child(b"www").ok());
+        for listed in [Some(name), www.flatten().as_ref().map(Name::as_ref)].into_iter().flatten() {
+            for (at, source) in self.scored.sources.iter().enumerate() {
+                let claim = source.claims.name(listed);
+                facts.listings.extend(claim.and_then(|c| self.scored.listing(at, c, self.now)));
+            }
+        }
+        self.add_opinion(name, facts);
+    }
+
+    /// How many other names of the registrable domain are listed. Only a prediction asks.
+    pub fn siblings(&self, name: NameRef<'_>, registrable: NameRef<'_>) -> usize {
+        if self.standings.predictor.is_none() {
+            return 0;
+        }
+        let www = registrable.to_owned().child(b"www").ok();
+        let is_www = |n: NameRef<'_>| www.as_ref().is_some_and(|www| www.as_ref() == n);
+        let tables = self.scored.sources.iter().map(|source| &source.claims.names);
+        let mut merge = Merge::from(tables, registrable);
+        let (mut siblings, mut domain_listed) = (0, false);
+        while let Some((listed, claims)) = merge.advance() {
+            if siblings == SIBLINGS_MAX || !listed.is_at_or_below(registrable) {
+                break;
+            }
+            let claim = |(at, payload): &(usize, &[u8])| {
+                self.scored.listing(*at, NameClaim::read(payload), self.now)
+            };
+            let counts = claims.iter().any(|c| claim(c).is_some());
+            match listed == registrable || is_www(listed) {
+                true => domain_listed |= counts,
+                false => siblings += usize::from(counts && listed != name),
+            }
+        }
+        siblings + usize::from(domain_listed && name != registrable && !is_www(name))
+    }
+
+    /// Whether a name is strongly predicted to be malicious and all in all more likely so than not,
+    /// with nothing that speaks of a name that people use.
+    pub fn is_predicted(&self, name: NameRef<'_>, facts: &mut Facts) -> bool {
+        let standing = self.standings.of(name);
+        let shielded = standing.special
+            || standing.public_suffix
+            || standing.critical
+            || standing.platform
+            || standing.rank.is_some();
+        if shielded {
+            return false;
+        }
+        self.all_facts(name, facts);
+        let strong = facts.prediction.is_some_and(|mban| mban >= self.model.prediction_strong());
+        let likely = || {
+            let score = scoring::score(self.model, facts);
+            self.model.step(Level::Monitor).is_some_and(|step| score.mban >= i64::from(step.on))
+        };
+        strong && !facts.local_history && likely()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::evidence::{ClaimsBuilder, Popularity, PublicSuffixes, RankList};
+    use crate::model::{Claim, Indicator, Scope, SourceId};
+    use crate::names::{NameTable, NameTableBuilder};
+    use crate::pipeline::Source;
+    use crate::predict::{self, Predictor};
+    use std::sync::Arc;
+
+    const DAY: u32 = 86_400;
+    const NOW: Timestamp = Timestamp(20_000 * DAY);
+
+    /// A model that has learnt that `secure-login-….top` is bad and `garden….com` is not.
+    fn standings() -> Standings {
+        let mut claims = ClaimsBuilder::default();
+        for n in 0..2_000u32 {
+            let seen = Timestamp(NOW.0 - (n % 90) * DAY - 3600);
+            let claim = Claim {
+                first_seen: seen,
+                last_seen: seen,
+                scope: Scope::Name,
+                category: Category::Phishing,
+            };
+            let name = Indicator::parse(&format!("secure-login-{n}.top")).unwrap();
+            claims.push(&name, claim, false);
+        }
+        let mut names: Vec<Name> =
+            (0..2_000).map(|n| Name::from_host(&format!("garden{n}.com")).unwrap()).collect();
+        names.sort();
+        let mut ranks = NameTableBuilder::new(4, None);
+        names.iter().for_each(|name| ranks.push(name.as_ref(), &9u32.to_le_bytes()));
+        let list = RankList {
+            source: SourceId::new("r"),
+            day: NOW.0 / DAY - 1,
+            ranks: NameTable::built(ranks),
+        };
+        let suffixes = PublicSuffixes::default();
+        let popularity = Popularity::join(std::slice::from_ref(&list), NOW.0 / DAY, &suffixes, 7);
+        let training = predict::train(&predict::Material {
+            feeds: vec![&claims.finish(None)],
+            popular: &[list],
+            suffixes: &suffixes,
+            shared_hosts: &Default::default(),
+            cut: NOW,
+        });
+        let predictor = Some(Arc::new(Predictor::new(training.unwrap().model)));
+        Standings { predictor, popularity: Arc::new(popularity), ..Standings::default() }
+    }
+
+    #[test]
+    fn only_what_is_strongly_predicted_and_used_by_nobody_is_redirected_for_it() {
+        let (model, standings) = (Model::shipped(), standings());
+        let sources: [Source; 0] = [];
+        let scored = Scored::of(&sources, &model);
+        let previous = Verdicts::default();
+        let court = Court {
+            model: &model,
+            standings: &standings,
+            scored: &scored,
+            previous: &previous,
+            now: NOW,
+        };
+        let mut facts = Facts::new(Kind::Domain);
+        let mut predicted =
+            |text: &str| court.is_predicted(Name::from_host(text).unwrap().as_ref(), &mut facts);
+        assert!(predicted("secure-login-9999.top"));
+        for harmless in ["garden9999.com", "garden7.com", "top", "weebly.com", "printer.local"] {
+            assert!(!predicted(harmless), "{harmless}");
+        }
     }
 }

@@ -14,6 +14,8 @@ mod judge;
 mod named;
 mod networks;
 pub mod opinions;
+mod registered;
+mod rehearsal;
 pub mod report;
 mod sources;
 mod standing;
@@ -31,6 +33,8 @@ pub use named::NamedZone;
 use named::NamedZones;
 pub use networks::{Hosted, Hosting, Neighbourhood, NetworkVerdicts};
 pub use opinions::{Opinion, Opinions};
+pub use registered::{Registered, RegisteredDomain};
+pub use rehearsal::Rehearsal;
 pub use sources::{Profile, Ranks, Source};
 pub use standing::{Standing, Standings};
 pub use value::FeedValue;
@@ -168,6 +172,16 @@ impl Pipeline {
     /// The model in force.
     pub fn model(&self) -> &Arc<Model> {
         &self.model
+    }
+
+    /// Takes over a model. A list that it knows by name and the one that ships does not has a place
+    /// of its own in it from now on.
+    pub fn set_model(&mut self, model: Model) {
+        let model = with_thresholds(model, &self.policy.thresholds);
+        let (sources, shipped) = (std::mem::take(&mut self.sources), Model::shipped());
+        self.sources =
+            sources.into_iter().map(|s| sources::own_place(s, &model, &shipped)).collect();
+        self.model = Arc::new(model);
     }
 
     /// Takes over the list of sources, and with it all claims.
@@ -319,6 +333,7 @@ impl Pipeline {
         let policy = &self.policy;
         let options = match origin {
             Origin::Threat => policy.threat_options(),
+            Origin::Predicted => policy.predicted_options()?,
             Origin::Operator => policy.operator_options(),
             Origin::OperatorObserved => {
                 let options = policy.operator_options();

@@ -32,6 +32,8 @@ pub struct Profile {
     /// The source of the model whose weights it has; its own name where the model knows it, else
     /// `unreviewed_list`.
     pub weighs_as: Arc<str>,
+    /// What it weighed as before the model in force had a place of its own for it.
+    pub weighed_as: Option<Arc<str>>,
     /// What the age of its claims counts from, if other than in the model.
     pub reference: Option<Reference>,
     /// What its addresses do in the ranks of networks.
@@ -46,6 +48,7 @@ impl Profile {
             trust: Trust::Scored,
             mode: Mode::Enforce,
             weighs_as: weighs_as.into(),
+            weighed_as: None,
             reference: None,
             ranks: Ranks::default(),
         }
@@ -59,6 +62,23 @@ pub struct Source {
     pub profile: Profile,
     /// What it claims.
     pub claims: Claims,
+}
+
+/// A source with the place that a model has for it, where that is one that was learnt: the model
+/// that ships does not know the name. With another model it weighs as before.
+pub(super) fn own_place(mut source: Source, model: &Model, shipped: &Model) -> Source {
+    let profile = &mut source.profile;
+    let id = profile.id.as_str().to_owned();
+    let learnt = model.source_index(&id).is_some() && shipped.source_index(&id).is_none();
+    match profile.weighed_as.take() {
+        before if learnt => {
+            let held = std::mem::replace(&mut profile.weighs_as, id.into());
+            profile.weighed_as = before.or(Some(held));
+        }
+        Some(before) => profile.weighs_as = before,
+        None => {}
+    }
+    source
 }
 
 /// The scored sources with their numbers in the model, in the order of a merge over their names.

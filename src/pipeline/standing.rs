@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::networks::Neighbourhood;
 use super::opinions::Opinions;
+use super::registered::Registered;
 use crate::evidence::{Popularity, PublicSuffixes, SharedHosts, SpecialUse};
 use crate::model::{Name, NameRef};
 use crate::pdns;
@@ -26,6 +27,8 @@ pub struct Standings {
     pub neighbourhood: Arc<Neighbourhood>,
     /// What names and their neighbourhood predict, if a model was trained.
     pub predictor: Option<Arc<Predictor>>,
+    /// When domains were registered.
+    pub registered: Arc<Registered>,
     /// What look-up services say of those that were asked about.
     pub opinions: Opinions,
     /// What was seen here.
@@ -42,6 +45,7 @@ impl Default for Standings {
             critical: [].into(),
             neighbourhood: Arc::default(),
             predictor: None,
+            registered: Arc::default(),
             opinions: Opinions::default(),
             seen: Arc::default(),
         }

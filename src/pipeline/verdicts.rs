@@ -97,6 +97,14 @@ impl Verdicts {
         self.0.get(name).map(Verdict::read)
     }
 
+    /// Hands every decision to `visit`, in canonical order.
+    pub fn each(&self, mut visit: impl FnMut(NameRef<'_>, Verdict)) {
+        let mut cursor = self.0.iter();
+        while let Some((name, payload)) = cursor.next() {
+            visit(name, Verdict::read(payload));
+        }
+    }
+
     /// How many names have one.
     pub fn len(&self) -> usize {
         self.0.len()

@@ -19,6 +19,9 @@ pub struct Group {
     pub mode: Mode,
     /// Categories by position, and whether they are on or off for its clients.
     pub switches: Vec<(usize, bool)>,
+    /// Young names that are predicted to be malicious are redirected for its clients, although no
+    /// list names them.
+    pub redirect_predicted: bool,
     /// Where it stands first.
     pub mark: Mark,
 }
@@ -165,6 +168,7 @@ mod tests {
             networks: networks.iter().map(|network| (*network, MARK)).collect(),
             mode: Mode::Enforce,
             switches: Vec::new(),
+            redirect_predicted: false,
             mark: MARK,
         }
     }

@@ -127,6 +127,14 @@ impl Policy {
         self.options(NoticeKind::Blocked, self.mode.min(self.threat_mode), GroupSet::NONE)
     }
 
+    /// The options of the zone made from predictions; none where no group wants it.
+    pub fn predicted_options(&self) -> Option<ZoneOptions> {
+        let wanting = self.groups.iter().enumerate().filter(|(_, group)| group.redirect_predicted);
+        let groups = wanting.fold(GroupSet::NONE, |set, (at, _)| set.union(GroupSet::of(at)));
+        let mode = self.mode.min(self.threat_mode);
+        (!groups.is_empty()).then(|| self.options(self.notice_kind(List::Redirect), mode, groups))
+    }
+
     /// The options of the zone made from sources with trust `operator`.
     pub fn operator_options(&self) -> ZoneOptions {
         self.options(NoticeKind::Blocked, self.mode.min(self.operator_mode), GroupSet::NONE)

@@ -23,6 +23,8 @@ pub struct FetchRequest {
     pub validators: Validators,
     /// What the fetch will not go beyond.
     pub limits: FetchLimits,
+    /// What is taken for an answer (RFC 9110 section 12.5.1); anything where absent.
+    pub accept: Option<&'static str>,
     /// Chooses the jitter between attempts.
     pub seed: u64,
 }

@@ -40,7 +40,7 @@ pub use counterfactual::pivotal_source;
 pub use decision::{Decision, Previous, decide};
 pub use explain::{Explanation, explain};
 pub use facts::{ApiVoid, Facts, Host, Infrastructure, Kind, Listing, Tip, VirusTotal};
-pub use file::Reference;
+pub use file::{Class, Reference};
 pub use guards::HOSTED_DOMAINS_SHARED;
 pub use guards::{Finding, Findings, Guard};
 pub use level::Level;

@@ -198,6 +198,16 @@ impl Model {
         &self.version
     }
 
+    /// The coupling of two sources of a class where no pair is named, in permille.
+    pub fn class_coupling_permille(&self, class: Class) -> u32 {
+        self.classes.of(class, class).into()
+    }
+
+    /// From which prediction on one counts as strong (SCORING 2.9, G9), in mban.
+    pub fn prediction_strong(&self) -> i32 {
+        self.prediction.strong
+    }
+
     /// All sources in the order of ids: the first is [`SourceIndex`] 0.
     pub fn sources(&self) -> &[Source] {
         &self.sources

@@ -35,7 +35,7 @@ impl Refresh for ByUrl {
         let validators = held.map_or_else(Validators::default, |held| held.validators.clone());
         let limits = FetchLimits { octets_max: OCTETS_MAX, ..FetchLimits::default() };
         let (location, seed) = (self.location.clone(), self.hash_seed);
-        let request = FetchRequest { location, validators, limits, seed };
+        let request = FetchRequest { location, validators, limits, accept: None, seed };
         let start = Instant::now();
         let fetched = match self.fetch.fetch(&request).await {
             Ok(FetchOutcome::Unchanged) => return Ok(Refreshed::Unchanged),

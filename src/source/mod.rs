@@ -14,6 +14,7 @@ pub mod decompress;
 pub mod feed;
 pub mod fetch;
 pub mod provider;
+pub mod rdap;
 pub mod refresh;
 pub mod schedule;
 pub mod settings;

@@ -140,6 +140,7 @@ pub async fn refresh(
         location: source.location.clone(),
         validators: previous.validators.clone(),
         limits: source.fetch_limits,
+        accept: None,
         seed,
     };
     let fetched = match fetch.fetch(&request).await? {

@@ -6,6 +6,7 @@ pub mod evaluate;
 pub mod feeds;
 pub mod fleet;
 pub mod investigate;
+pub mod learning;
 pub mod lint;
 pub mod pdns;
 pub mod reviews;

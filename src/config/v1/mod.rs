@@ -8,6 +8,7 @@ mod pdns;
 mod prediction;
 mod provider;
 mod publish;
+mod registration;
 mod resolver;
 mod source;
 mod upstream;
@@ -59,6 +60,7 @@ pub(super) fn read(root: &Table<'_>, file: &str) -> Config {
         publish: section(root, "publish", |table| publish::publish(root, table, &keys, file)),
         log: section(root, "log", log),
         pdns: section(root, "pdns", pdns::pdns),
+        registration: section(root, "registration", registration::registration),
         prediction: section(root, "prediction", prediction::prediction),
         sources: source::sources(root, file),
         providers: provider::providers(root, file),

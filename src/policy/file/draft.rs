@@ -88,6 +88,7 @@ impl<'r> Draft<'r> {
             networks: Vec::new(),
             mode: Mode::Enforce,
             switches: Vec::new(),
+            redirect_predicted: false,
             mark,
         };
         self.groups.push((group, Vec::new()));

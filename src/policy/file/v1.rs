@@ -24,6 +24,7 @@
 //! networks = ["192.0.2.128/25"]
 //! mode = "enforce"
 //! categories = { adult = true }
+//! redirect_predicted = true
 //!
 //! [category.adult]
 //! enabled = false
@@ -173,11 +174,13 @@ impl Reader {
     fn group(&self, draft: &mut Draft<'_>, name: &Value<'_>, table: &Table<'_>) {
         let networks = self.networks(table, "networks");
         let mode = table.get("mode").and_then(|v| v.word(&MODES));
+        let predicted = table.get("redirect_predicted").and_then(|v| v.flag());
         let switches = table.children("categories");
         let Some(at) = draft.group(name.key(), self.mark(name)) else { return };
         let (group, switched) = &mut draft.groups[at];
         group.networks.extend(networks);
         set(&mut group.mode, mode);
+        set(&mut group.redirect_predicted, predicted);
         for switch in switches {
             if let Some(on) = switch.flag() {
                 switched.push((

@@ -52,7 +52,13 @@ mod tests {
 
     fn request(path: &Path, validators: Validators) -> FetchRequest {
         let limits = FetchLimits { octets_max: 20, ..FetchLimits::default() };
-        FetchRequest { location: Location::File(path.to_owned()), validators, limits, seed: 0 }
+        FetchRequest {
+            location: Location::File(path.to_owned()),
+            validators,
+            limits,
+            accept: None,
+            seed: 0,
+        }
     }
 
     async fn fetched(path: &Path, validators: Validators) -> Option<(String, Validators)> {

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ::http::header::{
-    ACCEPT_ENCODING, ETAG, HeaderMap, HeaderName, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED,
+    ACCEPT, ACCEPT_ENCODING, ETAG, HeaderMap, HeaderName, IF_MODIFIED_SINCE, IF_NONE_MATCH,
+    LAST_MODIFIED,
 };
 use ::http::{StatusCode, Uri};
 use rand::{RngExt as _, SeedableRng as _};
@@ -123,6 +124,9 @@ impl HttpClient {
     async fn attempt(&self, uri: &Uri, request: &FetchRequest) -> Result<FetchOutcome, FetchError> {
         let idle = Idle { request };
         let mut asked = self.client.get(uri.to_string()).header(ACCEPT_ENCODING, "gzip");
+        if let Some(accept) = request.accept {
+            asked = asked.header(ACCEPT, accept);
+        }
         let validators = &request.validators;
         if let Some(etag) = &validators.etag {
             asked = asked.header(IF_NONE_MATCH, etag);
@@ -219,6 +223,7 @@ mod tests {
             location: Location::parse(url).unwrap(),
             validators: Validators::default(),
             limits: FetchLimits { octets_max: 1 << 20, ..FetchLimits::default() },
+            accept: None,
             seed: 7,
         }
     }

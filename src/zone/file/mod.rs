@@ -157,6 +157,9 @@ impl Reject {
     }
 }
 
+/// The time to live of records in a file that says nothing about it. Unbound's default.
+pub const TTL_ASSUMED_SECONDS: u32 = 3_600;
+
 /// What came of loading a file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LoadReport {
@@ -168,9 +171,43 @@ pub struct LoadReport {
     pub out_of_zone: usize,
     /// The first of them, up to [`Limits::rejects_kept_max`].
     pub rejects: Vec<Reject>,
+    /// Whether the zone has no SOA, and got [one of ours](Soa::ours) with the serial 1.
+    pub is_soa_assumed: bool,
+    /// Whether a record had no TTL from anywhere, and got [`TTL_ASSUMED_SECONDS`].
+    pub is_ttl_assumed: bool,
 }
 
 impl LoadReport {
+    /// The findings for people. `file` is what the file itself is called.
+    pub fn diagnostics(&self, file: &str) -> Vec<Diagnostic> {
+        let start = || Place { file: file.to_owned(), line: 1, column: 1 };
+        let mut found: Vec<Diagnostic> = self.rejects.iter().map(|r| r.diagnostic(file)).collect();
+        if self.is_soa_assumed {
+            let finding = Diagnostic::warning("the zone has no SOA record, and gets one of ours");
+            found.push(
+                finding
+                    .at(start())
+                    .hint("begin with `@ 60 SOA localhost. nobody.invalid. 1 3600 600 2592000 60`"),
+            );
+        }
+        if self.is_ttl_assumed {
+            let text = format!("records without a TTL get {TTL_ASSUMED_SECONDS} seconds");
+            found.push(Diagnostic::warning(text).at(start()).hint("begin with `$TTL 60`"));
+        }
+        found
+    }
+
+    /// Whether there are rules, and nothing of what is broken is an SOA.
+    fn is_of_rules(&self) -> bool {
+        let is_soa = |reject: &Reject| {
+            matches!(
+                reject.problem,
+                Problem::Syntax(SyntaxError::Malformed { rtype: rdata::SOA, .. })
+            )
+        };
+        self.records > self.rejected && !self.rejects.iter().any(is_soa)
+    }
+
     fn reject(&mut self, limits: &Limits, reject: impl FnOnce() -> Reject) {
         self.rejected += 1;
         if self.rejects.len() < limits.rejects_kept_max {
@@ -220,7 +257,8 @@ impl LoadError {
 }
 
 /// Reads a zone from a master file. Records that are broken, are no rules or clash with earlier
-/// ones are left out and reported; the rest is the zone. The seed keys the zone's hash tables.
+/// ones are left out and reported; the rest is the zone. A file of rules alone, without SOA or TTL,
+/// as Unbound takes it, is a zone too, and the report says so. The seed keys the zone's hash tables.
 pub fn load(
     input: impl BufRead,
     origin: &Name,
@@ -230,21 +268,6 @@ pub fn load(
     load_records(RecordReader::new(input, origin.clone(), limits), origin, hash_seed, limits)
 }
 
-/// As [`load`], of records that may stand without start of authority and without times to live:
-/// those of a zone whose primary has them.
-pub fn load_bare(
-    input: impl BufRead,
-    origin: &Name,
-    hash_seed: u64,
-    limits: &Limits,
-) -> Result<(Zone, LoadReport), LoadError> {
-    let soa = Soa::ours(Serial::default());
-    let reader = RecordReader::new(input, origin.clone(), limits).with_ttl(soa.ttl);
-    let (collector, report, _) = collect(reader, origin, limits)?;
-    let soa = collector.soa().cloned().unwrap_or(soa);
-    finish(collector, soa, hash_seed, limits, report)
-}
-
 /// As [`load`], from a reader that may include other files.
 pub fn load_records(
     reader: RecordReader<'_>,
@@ -252,21 +275,7 @@ pub fn load_records(
     hash_seed: u64,
     limits: &Limits,
 ) -> Result<(Zone, LoadReport), LoadError> {
-    let (collector, report, elsewhere) = collect(reader, origin, limits)?;
-    let Some(soa) = collector.soa().cloned() else {
-        let report = Box::new(report);
-        return Err(LoadError::NoSoa { origin: origin.clone(), elsewhere, report });
-    };
-    finish(collector, soa, hash_seed, limits, report)
-}
-
-/// The records, what was left out of them, and where a start of authority stands that is not the
-/// zone's.
-fn collect(
-    mut reader: RecordReader<'_>,
-    origin: &Name,
-    limits: &Limits,
-) -> Result<(Collector, LoadReport, Option<Name>), LoadError> {
+    let mut reader = reader.assuming_ttl(TTL_ASSUMED_SECONDS);
     let mut report = LoadReport::default();
     let mut collector = Collector::new(origin.clone());
     let mut elsewhere = None;
@@ -295,7 +304,16 @@ fn collect(
             problem: problem.into(),
         });
     }
-    Ok((collector, report, elsewhere))
+    report.is_ttl_assumed = reader.is_ttl_assumed();
+    let soa = collector.soa().cloned().or_else(|| {
+        report.is_soa_assumed = elsewhere.is_none() && report.is_of_rules();
+        report.is_soa_assumed.then(|| Soa::ours(Serial(1)))
+    });
+    let Some(soa) = soa else {
+        let report = Box::new(report);
+        return Err(LoadError::NoSoa { origin: origin.clone(), elsewhere, report });
+    };
+    finish(collector, soa, hash_seed, limits, report)
 }
 
 fn finish(

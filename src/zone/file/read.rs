@@ -34,6 +34,9 @@ pub struct RecordReader<'i> {
     default_ttl: Option<u32>,
     /// The last one that a record stated, or the SOA's minimum.
     last_ttl: Option<u32>,
+    /// For records that have no TTL from anywhere.
+    assumed_ttl: Option<u32>,
+    is_ttl_assumed: bool,
     scratch: NameBuffer,
     rdata: Vec<u8>,
 }
@@ -74,6 +77,8 @@ impl<'i> RecordReader<'i> {
             octets_max,
             default_ttl: None,
             last_ttl: None,
+            assumed_ttl: None,
+            is_ttl_assumed: false,
             scratch: NameBuffer::default(),
             rdata: Vec::new(),
         }
@@ -84,9 +89,14 @@ impl<'i> RecordReader<'i> {
         Self { include: Some(include), ..self }
     }
 
-    /// Gives records this time to live where nothing before them says another.
-    pub fn with_ttl(self, ttl: u32) -> Self {
-        Self { last_ttl: Some(ttl), ..self }
+    /// Gives records that have no TTL from anywhere this one, in seconds, instead of rejecting them.
+    pub fn assuming_ttl(self, seconds: u32) -> Self {
+        Self { assumed_ttl: Some(seconds), ..self }
+    }
+
+    /// Whether a record so far had no TTL from anywhere.
+    pub fn is_ttl_assumed(&self) -> bool {
+        self.is_ttl_assumed
     }
 
     /// The included file that the last record stood in; none for the file itself.
@@ -164,7 +174,8 @@ impl<'i> RecordReader<'i> {
         }
         let minimum = (rtype == types::SOA).then(|| soa_minimum(&self.rdata));
         let ttl = stated.or(self.default_ttl).or(self.last_ttl).or(minimum);
-        let ttl = ttl.ok_or((SyntaxError::NoTtl, fields.at()))?;
+        self.is_ttl_assumed |= ttl.is_none();
+        let ttl = ttl.or(self.assumed_ttl).ok_or((SyntaxError::NoTtl, fields.at()))?;
         self.last_ttl = stated.or(self.last_ttl).or(minimum);
         Ok(Some(Head { rtype, ttl }))
     }

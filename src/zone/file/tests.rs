@@ -280,6 +280,30 @@ fn shared(path: &str) -> Option<PathBuf> {
 }
 
 #[test]
+fn a_file_of_rules_alone_is_a_zone_with_an_soa_and_a_ttl_of_ours() {
+    let load = |text: &str| load(text.as_bytes(), &name("rpz.test"), 1, &Limits::default());
+    let (zone, report) = load("$ORIGIN rpz.test.\na CNAME .\nb 5 TXT x\n").unwrap();
+    assert_eq!((zone.soa().serial, zone.len()), (Serial(1), 2));
+    let found: Vec<String> = report.diagnostics("z").iter().map(ToString::to_string).collect();
+    let shown = [
+        "warning: the zone has no SOA record, and gets one of ours\n  --> z:1:1\n\
+         hint: begin with `@ 60 SOA localhost. nobody.invalid. 1 3600 600 2592000 60`",
+        "warning: records without a TTL get 3600 seconds\n  --> z:1:1\nhint: begin with `$TTL 60`",
+    ];
+    assert_eq!(found, shown);
+    let (_, report) = load("$TTL 60\na CNAME .\n").unwrap();
+    assert!(report.is_soa_assumed && !report.is_ttl_assumed);
+    for text in [
+        "",
+        "a CNAM .",
+        "@ SOA a. b. x 1 1 1 1\na CNAME .",
+        "other. SOA a. b. 1 1 1 1 1\na CNAME .",
+    ] {
+        assert!(load(text).is_err(), "{text}");
+    }
+}
+
+#[test]
 fn published_policy_zones_load_but_for_what_no_resolver_could_take() {
     for (file, origin, rules, rejected, serial) in [
         // Two of its owners, each with a wildcard, run many names together; BIND refuses it.
@@ -593,17 +617,6 @@ fn any_plain_name() -> impl Strategy<Value = Name> {
         labels.iter().for_each(|label| name.push_label(label).unwrap());
         name.to_name()
     })
-}
-
-#[test]
-fn rules_may_stand_without_a_start_of_authority_where_a_primary_has_it() {
-    let text = "bad.example CNAME .\nworse.example 30 CNAME .\n";
-    let load = |text: &str| load_bare(text.as_bytes(), &name("rpz.test"), 7, &Limits::default());
-    let (zone, report) = load(text).unwrap();
-    assert_eq!((zone.len(), zone.soa().serial, report.rejected), (2, Serial(0), 0));
-    let (zone, _) = load(&format!("@ 60 SOA a. b. 9 1 1 1 1\n{text}")).unwrap();
-    assert_eq!(zone.soa().serial, Serial(9));
-    assert!(super::load(text.as_bytes(), &name("rpz.test"), 7, &Limits::default()).is_err());
 }
 
 fn any_rule() -> impl Strategy<Value = Rule> {
