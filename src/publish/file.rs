@@ -47,10 +47,8 @@ pub fn publish(path: &Path, zone: &Zone, now: Timestamp) -> io::Result<Published
         return Ok(Published { serial, written: None });
     }
     let ours = zone.soa().serial;
-    let serial = match held {
-        Some(held) if !(ours > held) => held.next(now),
-        _ => ours,
-    };
+    let is_ahead = held.is_none_or(|held| ours > held);
+    let serial = held.filter(|_| !is_ahead).map_or(ours, |held| held.next(now));
     let report = write(path, &with_serial(zone, serial))?;
     Ok(Published { serial, written: Some(report) })
 }

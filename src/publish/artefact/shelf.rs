@@ -222,7 +222,7 @@ impl Shelf {
         let (_, id) = stix::id_of(&objects.sha256);
         let name = Format::Stix.file();
         self.make(name, Format::Stix.media_type(), held, now, &mut |out| {
-            write!(out, "{{\"type\":\"bundle\",\"id\":\"bundle--{id}\",\"objects\":[\n")?;
+            writeln!(out, "{{\"type\":\"bundle\",\"id\":\"bundle--{id}\",\"objects\":[")?;
             let length = objects.octets.saturating_sub(stix::SEPARATOR.len() as u64);
             io::copy(&mut File::open(&objects.path)?.take(length), out)?;
             out.write_all(b"\n]}\n")?;
