@@ -8,6 +8,7 @@
 
 pub mod encrypted;
 pub mod instance;
+pub mod scenario;
 pub mod standin;
 pub mod world;
 
