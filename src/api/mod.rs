@@ -23,7 +23,7 @@ use self::learning::{AppliedSays, LearnSays};
 use self::reviews::{DrawQuestion, DrawSays, Noted, SourceReviews, Word};
 
 /// What somebody asks about.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 pub struct WhyQuestion {
     /// A name, address, prefix or AS number.
     pub indicator: String,
@@ -33,6 +33,18 @@ pub struct WhyQuestion {
     /// The query type by name, `A` where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rtype: Option<String>,
+    /// How the client asks: `udp`, which is usual, or `tcp`, as which encrypted transports count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transport: Option<String>,
+    /// Whether the client sets DO.
+    #[serde(default)]
+    pub dnssec_ok: bool,
+    /// Whether the client leaves RD out.
+    #[serde(default)]
+    pub no_recursion: bool,
+    /// Whether the name is resolved where rules depend on its answer.
+    #[serde(default)]
+    pub resolve: bool,
 }
 
 /// Which AS somebody wants to see.

@@ -157,6 +157,18 @@ pub struct Why {
     /// Query type.
     #[arg(long = "type", value_name = "TYPE")]
     pub rtype: Option<String>,
+    /// How the client asks; encrypted transports count as tcp.
+    #[arg(long, value_parser = ["udp", "tcp"])]
+    pub transport: Option<String>,
+    /// The client sets DO, as one that validates does.
+    #[arg(long)]
+    pub dnssec: bool,
+    /// The client does not ask for recursion (RD=0).
+    #[arg(long)]
+    pub no_recursion: bool,
+    /// Do not resolve the name, although rules depend on its answer.
+    #[arg(long)]
+    pub no_resolve: bool,
 }
 
 /// Which sources.

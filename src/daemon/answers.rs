@@ -25,7 +25,7 @@ use crate::bgp::Family;
 use crate::diagnostic::Diagnostic;
 use crate::investigate::Progress;
 use crate::model::time::Clock;
-use crate::model::{Indicator, Name, NameRef, Timestamp};
+use crate::model::{AnswerFacts, Indicator, Name, NameRef, Timestamp};
 use crate::pdns;
 use crate::pipeline::report::{
     AsnRanking, AsnSays, FeedSays, PolicySays, PopularitySays, PredictionSays, SecondarySays,
@@ -35,6 +35,7 @@ use crate::pipeline::{FeedValue, Published, Subject};
 use crate::policy::outward;
 use crate::ports::Ledger;
 use crate::ports::budget::BudgetSays;
+use crate::ports::{Ledger, Question};
 use crate::publish::file;
 use crate::resolver::cache::CachingUpstream;
 use crate::resolver::upstream::UpstreamResolver;
@@ -236,7 +237,27 @@ impl Answers for Voice {
     async fn why(&self, question: WhyQuestion) -> Result<Why, Diagnostic> {
         let state = self.published.borrow().clone();
         let now = self.clock.now();
-        why(&state, &question, now)
+        let About::Name(subject) = about(&question)? else { return why(&state, &question, now) };
+        if !question.resolve || !state.needs_answer(&subject) {
+            return Ok(state.why(&subject, None, now));
+        }
+        let asked = Question {
+            name: subject.name.clone(),
+            rtype: subject.rtype,
+            dnssec_ok: subject.dnssec_ok,
+            checking_disabled: false,
+        };
+        Ok(match self.caching.answer(&asked, None).await {
+            Ok(answer) => state.why(&subject, Some(&answer.resolution.facts), now),
+            Err(error) => {
+                let nothing = AnswerFacts::default();
+                let facts = error.chain().map_or(&nothing, |chain| &chain.facts);
+                let mut why = state.why(&subject, Some(facts), now);
+                let text = error.extended_error().text;
+                why.missing.push(format!("the name cannot be resolved: {text}"));
+                why
+            }
+        })
     }
 
     async fn reload(&self) -> Reloaded {
@@ -380,15 +401,28 @@ pub fn asn_ranking(state: &Published, question: &AsnRankQuestion, now: Timestamp
     state.asn_ranking(family, question.circl, question.days, question.count, now)
 }
 
-/// Why an indicator is answered as it is.
+/// Why an indicator is answered as it is, as far as can be said without resolving.
 pub fn why(state: &Published, question: &WhyQuestion, now: Timestamp) -> Result<Why, Diagnostic> {
+    Ok(match about(question)? {
+        About::Name(subject) => state.why(&subject, None, now),
+        About::Network(network) => state.why_network(&network, now),
+    })
+}
+
+/// What a question is about.
+enum About {
+    Name(Subject),
+    Network(Indicator),
+}
+
+fn about(question: &WhyQuestion) -> Result<About, Diagnostic> {
     let indicator = Indicator::parse(&question.indicator).map_err(|error| {
         Diagnostic::error(format!("`{}` is not a name: {error}", question.indicator))
             .hint("write a host name such as `login.bad.net`, an address, a prefix or `AS64500`")
     })?;
     let name = match indicator {
         Indicator::Domain(name) => name,
-        network => return Ok(state.why_network(&network, now)),
+        network => return Ok(About::Network(network)),
     };
     let rtype = match &question.rtype {
         None => RecordType::A,
@@ -402,9 +436,18 @@ pub fn why(state: &Published, question: &WhyQuestion, now: Timestamp) -> Result<
         name,
         rtype,
         client: question.client.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
-        transport: Transport::Udp,
+        transport: match question.transport.as_deref() {
+            None | Some("udp") => Transport::Udp,
+            Some("tcp") => Transport::Tcp,
+            Some(other) => {
+                return Err(Diagnostic::error(format!("`{other}` is not a transport"))
+                    .hint("`udp` or `tcp`, as which encrypted transports count"));
+            }
+        },
+        dnssec_ok: question.dnssec_ok,
+        recursion_desired: !question.no_recursion,
     };
-    Ok(state.why(&subject, None, now))
+    Ok(About::Name(subject))
 }
 
 impl Voice {

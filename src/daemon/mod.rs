@@ -60,7 +60,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::api::{self, Answers as _};
 use crate::archive::Generations;
-use crate::config::{Config, UpstreamMode};
+use crate::config::Config;
 use crate::diagnostic::Diagnostic;
 use crate::model::time::Clock;
 use crate::pipeline::Published;
@@ -276,9 +276,6 @@ pub async fn serve(
         why: why_desk(&config, &readers, transfers.clone()),
     })?;
     let mut not_running = Vec::new();
-    if config.dnssec.validate && matches!(config.upstream.mode, UpstreamMode::Forward { .. }) {
-        not_running.push("DNSSEC validation: forwarders are taken at their word".to_owned());
-    }
     if !config.pdns.enabled {
         not_running
             .push("passive DNS: `[pdns]` is off, so nothing is known of who uses what".to_owned());

@@ -22,6 +22,7 @@ pub mod options;
 pub mod profile;
 pub mod record;
 pub mod soa;
+pub mod structured;
 pub mod tsig;
 pub mod walk;
 pub mod wire;
