@@ -33,7 +33,6 @@ use crate::pipeline::report::{
 };
 use crate::pipeline::{FeedValue, Published, Subject};
 use crate::policy::outward;
-use crate::ports::Ledger;
 use crate::ports::budget::BudgetSays;
 use crate::ports::{Ledger, Question};
 use crate::publish::file;
