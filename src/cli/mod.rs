@@ -8,6 +8,7 @@ mod check;
 mod evaluate;
 mod export;
 mod investigate;
+mod key;
 mod learning;
 mod logging;
 mod model;
@@ -15,15 +16,18 @@ mod pdns;
 mod questions;
 pub mod render;
 mod reviews;
+pub mod rpz;
 mod serve;
 mod signs;
+mod snippet;
+mod zones;
 
 use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser as _;
 
-use self::args::{Arguments, Command};
+use self::args::{Arguments, Command, Key, Rpz};
 use crate::config::{self, Config};
 use crate::diagnostic::Diagnostic;
 use crate::disk;
@@ -68,12 +72,15 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
         Command::Serve => serve::run(arguments),
         Command::Why(why) => questions::why(arguments, why),
         Command::Status => questions::status(arguments),
-        Command::Zones => questions::zones(arguments),
+        Command::Zones(zones) => zones::run(arguments, zones),
         Command::Feeds(feeds) => questions::feeds(arguments, feeds),
         Command::Asn(asn) => questions::asn(arguments, asn),
         Command::Investigate(investigate) => investigate::run(arguments, investigate),
         Command::Budget => questions::budget(arguments),
         Command::Export(export) => export::run(arguments, export),
+        Command::Rpz(Rpz::Lint(lint)) => rpz::lint(arguments, lint),
+        Command::Rpz(Rpz::Snippet(snippet)) => snippet::run(arguments, snippet),
+        Command::Key(Key::Signing { file }) => key::signing(arguments, file),
         Command::Audit(audit) => reviews::audit(arguments, audit),
         Command::Report(report) => reviews::report(arguments, report),
         Command::Signs(signs) => signs::signs(arguments, signs),

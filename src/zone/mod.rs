@@ -8,22 +8,28 @@
 //!
 //! Rules become records and records rules in [`record`] alone; [`file`] reads and writes them as
 //! text, [`wire`] as transfers, which [`tsig`] signs. [`delta`] is what changes between two
-//! versions, [`history`] the last of these changes.
+//! versions, [`history`] the last of these changes. [`profile`] knows what other resolvers make of a
+//! zone, [`lint`] says what they would complain of.
 
+pub mod amend;
 pub mod build;
 pub mod delta;
 pub mod file;
 pub mod history;
+pub mod lint;
 pub mod octets;
 pub mod options;
+pub mod profile;
 pub mod record;
 pub mod soa;
+pub mod structured;
 pub mod tsig;
 pub mod walk;
 pub mod wire;
 
 use std::sync::Arc;
 
+pub use amend::Amendment;
 pub use build::{Conflict, ZoneBuilder};
 pub use delta::{Delta, DeltaError};
 pub use history::{Changes, History, HistoryLimits};
@@ -232,6 +238,11 @@ impl Zone {
             + self.0.nameserver_names.size_octets()
             + networks.iter().sum::<usize>()
             + self.0.effects.iter().map(Effect::size_octets).sum::<usize>()
+    }
+
+    /// Whether both are one and the same value, which costs nothing to see.
+    pub fn is(&self, other: &Zone) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
     }
 
     /// Whether both hold the same rules under the same name, whatever their serials.
