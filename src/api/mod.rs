@@ -16,14 +16,14 @@ pub use routes::{local, public};
 use crate::diagnostic::Diagnostic;
 use crate::pdns::question as pdns;
 use crate::pipeline::FeedValue;
-use crate::pipeline::report::{AsnRanking, AsnSays, FeedSays, Status, Why};
+use crate::pipeline::report::{AsnRanking, AsnSays, FeedSays, Status, VersionSays, Why};
 use crate::ports::budget::BudgetSays;
 
 use self::learning::{AppliedSays, LearnSays};
 use self::reviews::{DrawQuestion, DrawSays, Noted, SourceReviews, Word};
 
 /// What somebody asks about.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 pub struct WhyQuestion {
     /// A name, address, prefix or AS number.
     pub indicator: String,
@@ -33,6 +33,18 @@ pub struct WhyQuestion {
     /// The query type by name, `A` where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rtype: Option<String>,
+    /// How the client asks: `udp`, which is usual, or `tcp`, as which encrypted transports count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transport: Option<String>,
+    /// Whether the client sets DO.
+    #[serde(default)]
+    pub dnssec_ok: bool,
+    /// Whether the client leaves RD out.
+    #[serde(default)]
+    pub no_recursion: bool,
+    /// Whether the name is resolved where rules depend on its answer.
+    #[serde(default)]
+    pub resolve: bool,
 }
 
 /// Which AS somebody wants to see.
@@ -55,6 +67,20 @@ pub struct AsnQuestion {
     pub system: u32,
     /// Days of history.
     pub days: usize,
+}
+
+/// What somebody wants done with a zone that leaves by transfer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ZoneOrder {
+    /// Give everybody what canaries have.
+    Promote,
+    /// Publish the content of an earlier version again.
+    RollBack {
+        /// That version.
+        serial: u32,
+    },
+    /// Follow what is in force again.
+    Resume,
 }
 
 /// What somebody wants investigated.
@@ -88,6 +114,10 @@ pub trait Answers: Send + Sync + 'static {
     fn metrics(&self) -> String;
     /// How the program is.
     fn status(&self) -> Status;
+    /// The versions of a zone that are kept for secondaries, newest first.
+    fn zone_history(&self, zone: &str) -> Result<Vec<VersionSays>, Diagnostic>;
+    /// Has something done with a zone that leaves by transfer; says what became of it.
+    async fn order_zone(&self, zone: &str, order: ZoneOrder) -> Result<String, Diagnostic>;
     /// What was seen of a name or address.
     fn pdns(&self, question: pdns::Question) -> Result<pdns::Answer, Diagnostic>;
     /// What every source is worth.

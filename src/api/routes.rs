@@ -10,7 +10,7 @@ use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 
 use super::reviews::{DrawQuestion, Word};
-use super::{Answers, AsnQuestion, AsnRankQuestion, InvestigateQuestion, WhyQuestion};
+use super::{Answers, AsnQuestion, AsnRankQuestion, InvestigateQuestion, WhyQuestion, ZoneOrder};
 use crate::diagnostic::Diagnostic;
 use crate::pdns::question::Question;
 
@@ -28,6 +28,10 @@ pub fn local(answers: Arc<dyn Answers>) -> Router {
         .route("/health", get(health))
         .route("/metrics", get(metrics))
         .route("/v1/status", get(status))
+        .route("/v1/zones/history", get(zone_history))
+        .route("/v1/zones/promote", post(promote))
+        .route("/v1/zones/rollback", post(roll_back))
+        .route("/v1/zones/resume", post(resume))
         .route("/v1/feeds", get(feeds))
         .route("/v1/why", get(why))
         .route("/v1/asn/rank", get(asn_ranking))
@@ -134,6 +138,44 @@ async fn train(State(answers): Daemon) -> Response {
         Ok(()) => Json(serde_json::json!({ "training": true })).into_response(),
         Err(finding) => refusal(finding),
     }
+}
+
+#[derive(Deserialize)]
+struct ZoneQuestion {
+    zone: String,
+}
+
+#[derive(Deserialize)]
+struct RollBack {
+    zone: String,
+    serial: u32,
+}
+
+async fn zone_history(State(answers): Daemon, Query(question): Query<ZoneQuestion>) -> Response {
+    match answers.zone_history(&question.zone) {
+        Ok(versions) => Json(versions).into_response(),
+        Err(finding) => refusal(finding),
+    }
+}
+
+async fn order(answers: &dyn Answers, zone: &str, order: ZoneOrder) -> Response {
+    match answers.order_zone(zone, order).await {
+        Ok(said) => Json(serde_json::json!({ "zone": zone, "said": said })).into_response(),
+        Err(finding) => refusal(finding),
+    }
+}
+
+async fn promote(State(answers): Daemon, Query(question): Query<ZoneQuestion>) -> Response {
+    order(&*answers, &question.zone, ZoneOrder::Promote).await
+}
+
+async fn resume(State(answers): Daemon, Query(question): Query<ZoneQuestion>) -> Response {
+    order(&*answers, &question.zone, ZoneOrder::Resume).await
+}
+
+async fn roll_back(State(answers): Daemon, Query(question): Query<RollBack>) -> Response {
+    let RollBack { zone, serial } = question;
+    order(&*answers, &zone, ZoneOrder::RollBack { serial }).await
 }
 
 async fn feeds(State(answers): Daemon) -> Response {

@@ -33,8 +33,8 @@ pub enum Command {
     Status,
     /// List the sources: entries, rejects with samples, age, last error.
     Feeds(Feeds),
-    /// List the policy zones in order of precedence.
-    Zones,
+    /// List the policy zones in order of precedence, and who takes them by transfer.
+    Zones(Zones),
     /// Write the policy zones as RPZ files.
     Export(Export),
     /// Read policies and zones again, as an edit of a file does.
@@ -151,6 +151,18 @@ pub struct Why {
     /// Query type.
     #[arg(long = "type", value_name = "TYPE")]
     pub rtype: Option<String>,
+    /// How the client asks; encrypted transports count as tcp.
+    #[arg(long, value_parser = ["udp", "tcp"])]
+    pub transport: Option<String>,
+    /// The client sets DO, as one that validates does.
+    #[arg(long)]
+    pub dnssec: bool,
+    /// The client does not ask for recursion (RD=0).
+    #[arg(long)]
+    pub no_recursion: bool,
+    /// Do not resolve the name, although rules depend on its answer.
+    #[arg(long)]
+    pub no_resolve: bool,
 }
 
 /// Which sources.
@@ -196,6 +208,41 @@ pub struct Asn {
     /// How many of the worst, at most 1000.
     #[arg(long, default_value_t = 25, value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub count: u16,
+}
+
+/// Which zones.
+#[derive(Debug, Args)]
+pub struct Zones {
+    /// What to do with a zone that leaves by transfer.
+    #[command(subcommand)]
+    pub command: Option<ZonesCommand>,
+}
+
+/// What to do with a zone that leaves by transfer.
+#[derive(Debug, Subcommand)]
+pub enum ZonesCommand {
+    /// List the versions that are kept, with the snapshot that each is from.
+    History {
+        /// The zone.
+        zone: String,
+    },
+    /// Give everybody the version that canaries have.
+    Promote {
+        /// The zone.
+        zone: String,
+    },
+    /// Give secondaries the content of an earlier version, under a new serial, until `resume`.
+    Rollback {
+        /// The zone.
+        zone: String,
+        /// The version.
+        serial: u32,
+    },
+    /// Give secondaries what is in force again.
+    Resume {
+        /// The zone.
+        zone: String,
+    },
 }
 
 /// What was seen.

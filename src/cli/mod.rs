@@ -16,6 +16,7 @@ mod questions;
 pub mod render;
 mod reviews;
 mod serve;
+mod zones;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -67,7 +68,7 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
         Command::Serve => serve::run(arguments),
         Command::Why(why) => questions::why(arguments, why),
         Command::Status => questions::status(arguments),
-        Command::Zones => questions::zones(arguments),
+        Command::Zones(zones) => zones::run(arguments, zones),
         Command::Feeds(feeds) => questions::feeds(arguments, feeds),
         Command::Asn(asn) => questions::asn(arguments, asn),
         Command::Investigate(investigate) => investigate::run(arguments, investigate),

@@ -10,6 +10,7 @@
 mod cross;
 mod key;
 pub mod provider;
+mod publish;
 pub mod resolver;
 mod source;
 pub mod v1;
@@ -21,6 +22,7 @@ use std::path::PathBuf;
 pub use cross::check_against;
 pub use key::{Secret, TransferKey};
 pub use provider::Provider;
+pub use publish::{Publish, SecondaryServer, Transfer};
 pub use resolver::Resolver;
 pub use source::Source;
 pub use zone::Zone;
@@ -154,15 +156,6 @@ pub struct Api {
     pub socket: PathBuf,
     /// An address of this machine for HTTP, if any.
     pub http: Option<SocketAddr>,
-}
-
-/// Where zones go.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Publish {
-    /// A directory that gets an RPZ file for each zone that acts, if any.
-    pub directory: Option<PathBuf>,
-    /// What the names of all zones of ours end in.
-    pub origin: Name,
 }
 
 /// What is remembered of what was resolved.

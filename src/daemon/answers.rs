@@ -10,35 +10,37 @@ use super::asker::Asker;
 use super::book::Book;
 use super::desk::Desk;
 use super::investigation::Investigator;
+use super::releases::Order;
 use super::secondaries::Secondaries;
 use super::training::Trainer;
+use super::transfers::Transfers;
 use super::writer::{Event, Events};
 use super::{learning, observer, reviews};
 use crate::api::learning::{AppliedSays, LearnSays};
 use crate::api::reviews::{DrawQuestion, DrawSays, Noted, SourceReviews, Word};
 use crate::api::{
-    Answers, AsnQuestion, AsnRankQuestion, InvestigateQuestion, Reloaded, WhyQuestion,
+    Answers, AsnQuestion, AsnRankQuestion, InvestigateQuestion, Reloaded, WhyQuestion, ZoneOrder,
 };
 use crate::bgp::Family;
 use crate::diagnostic::Diagnostic;
 use crate::investigate::Progress;
 use crate::model::time::Clock;
-use crate::model::{Indicator, Name, NameRef, Timestamp};
+use crate::model::{AnswerFacts, Indicator, Name, NameRef, Timestamp};
 use crate::pdns;
 use crate::pipeline::report::{
     AsnRanking, AsnSays, FeedSays, PolicySays, PopularitySays, PredictionSays, SecondarySays,
-    SnapshotSays, Status, Why, ZoneSays,
+    SnapshotSays, Status, VersionSays, Why, ZoneSays,
 };
 use crate::pipeline::{FeedValue, Published, Subject};
-use crate::ports::Ledger;
 use crate::ports::budget::BudgetSays;
+use crate::ports::{Ledger, Question};
 use crate::publish::file;
 use crate::resolver::cache::CachingUpstream;
 use crate::resolver::upstream::UpstreamResolver;
 use crate::scoring::Model;
 use crate::snapshot::Transport;
 use crate::telemetry::Metrics;
-use crate::zone::Mode;
+use crate::zone::{Mode, Serial};
 
 /// Lines that wait to be read by whoever asked.
 const PROGRESS_MAX: usize = 64;
@@ -69,6 +71,8 @@ pub struct Voice {
     pub trainer: Arc<Trainer>,
     /// What people ask about later.
     pub ledger: Arc<dyn Ledger>,
+    /// Zones that leave by transfer, if any do.
+    pub transfers: Option<Arc<Transfers>>,
     /// What does not change while the daemon runs.
     pub fixed: Fixed,
     /// Who asks in the background.
@@ -111,6 +115,9 @@ impl Answers for Voice {
         self.metrics.cache_entries.set(count(cache.entry_count() as u64));
         self.metrics.cache_size_bytes.set(count(cache.size_bytes()));
         self.metrics.queries_in_flight.set(count(self.upstream.in_flight() as u64));
+        if let Some(transfers) = &self.transfers {
+            transfers.measure(self.clock.now());
+        }
         self.metrics.encode()
     }
 
@@ -118,9 +125,34 @@ impl Answers for Voice {
         let state = self.published.borrow().clone();
         let policy = self.policy.borrow().clone();
         let now = self.clock.now();
-        let says = status(&state, &self.book, policy, &self.fixed, now);
-        let says = with_secondaries(says, self.secondaries.says(now));
-        with_prediction(says, self.trainer.says())
+        let status = status(&state, &self.book, policy, &self.fixed, now);
+        let status = with_secondaries(status, self.secondaries.says(now));
+        let mut status = with_prediction(status, self.trainer.says());
+        if let Some(transfers) = &self.transfers {
+            for zone in &mut status.zones {
+                let name = Name::from_presentation(&zone.name).ok();
+                zone.published = name.and_then(|name| transfers.says(&name, now));
+            }
+        }
+        status
+    }
+
+    fn zone_history(&self, zone: &str) -> Result<Vec<VersionSays>, Diagnostic> {
+        let (transfers, name) = self.published_zone(zone)?;
+        transfers.history(&name).ok_or_else(|| {
+            Diagnostic::error(format!("the zone `{name}` is not published"))
+                .hint("`sekisho zones` lists those that are")
+        })
+    }
+
+    async fn order_zone(&self, zone: &str, order: ZoneOrder) -> Result<String, Diagnostic> {
+        let (transfers, name) = self.published_zone(zone)?;
+        let order = match order {
+            ZoneOrder::Promote => Order::Promote,
+            ZoneOrder::RollBack { serial } => Order::RollBack(Serial(serial)),
+            ZoneOrder::Resume => Order::Resume,
+        };
+        transfers.order(name, order).await
     }
 
     fn pdns(
@@ -203,7 +235,27 @@ impl Answers for Voice {
     async fn why(&self, question: WhyQuestion) -> Result<Why, Diagnostic> {
         let state = self.published.borrow().clone();
         let now = self.clock.now();
-        why(&state, &question, now)
+        let About::Name(subject) = about(&question)? else { return why(&state, &question, now) };
+        if !question.resolve || !state.needs_answer(&subject) {
+            return Ok(state.why(&subject, None, now));
+        }
+        let asked = Question {
+            name: subject.name.clone(),
+            rtype: subject.rtype,
+            dnssec_ok: subject.dnssec_ok,
+            checking_disabled: false,
+        };
+        Ok(match self.caching.answer(&asked, None).await {
+            Ok(answer) => state.why(&subject, Some(&answer.resolution.facts), now),
+            Err(error) => {
+                let nothing = AnswerFacts::default();
+                let facts = error.chain().map_or(&nothing, |chain| &chain.facts);
+                let mut why = state.why(&subject, Some(facts), now);
+                let text = error.extended_error().text;
+                why.missing.push(format!("the name cannot be resolved: {text}"));
+                why
+            }
+        })
     }
 
     async fn reload(&self) -> Reloaded {
@@ -295,6 +347,20 @@ impl Answers for Voice {
     }
 }
 
+impl Voice {
+    fn published_zone(&self, zone: &str) -> Result<(&Arc<Transfers>, Name), Diagnostic> {
+        let name = Name::from_host(zone.trim().trim_end_matches('.')).map_err(|error| {
+            Diagnostic::error(format!("`{zone}` is not a name: {error}"))
+                .hint("`sekisho zones` lists the zones")
+        })?;
+        let transfers = self.transfers.as_ref().ok_or_else(|| {
+            Diagnostic::error("no zone leaves by transfer")
+                .hint("add a `[[secondary]]` to the configuration")
+        })?;
+        Ok((transfers, name))
+    }
+}
+
 /// Days for which a query counts for what a source is worth.
 const ASKED_SECONDS: u32 = 30 * 86_400;
 
@@ -333,15 +399,28 @@ pub fn asn_ranking(state: &Published, question: &AsnRankQuestion, now: Timestamp
     state.asn_ranking(family, question.circl, question.days, question.count, now)
 }
 
-/// Why an indicator is answered as it is.
+/// Why an indicator is answered as it is, as far as can be said without resolving.
 pub fn why(state: &Published, question: &WhyQuestion, now: Timestamp) -> Result<Why, Diagnostic> {
+    Ok(match about(question)? {
+        About::Name(subject) => state.why(&subject, None, now),
+        About::Network(network) => state.why_network(&network, now),
+    })
+}
+
+/// What a question is about.
+enum About {
+    Name(Subject),
+    Network(Indicator),
+}
+
+fn about(question: &WhyQuestion) -> Result<About, Diagnostic> {
     let indicator = Indicator::parse(&question.indicator).map_err(|error| {
         Diagnostic::error(format!("`{}` is not a name: {error}", question.indicator))
             .hint("write a host name such as `login.bad.net`, an address, a prefix or `AS64500`")
     })?;
     let name = match indicator {
         Indicator::Domain(name) => name,
-        network => return Ok(state.why_network(&network, now)),
+        network => return Ok(About::Network(network)),
     };
     let rtype = match &question.rtype {
         None => RecordType::A,
@@ -355,9 +434,18 @@ pub fn why(state: &Published, question: &WhyQuestion, now: Timestamp) -> Result<
         name,
         rtype,
         client: question.client.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
-        transport: Transport::Udp,
+        transport: match question.transport.as_deref() {
+            None | Some("udp") => Transport::Udp,
+            Some("tcp") => Transport::Tcp,
+            Some(other) => {
+                return Err(Diagnostic::error(format!("`{other}` is not a transport"))
+                    .hint("`udp` or `tcp`, as which encrypted transports count"));
+            }
+        },
+        dnssec_ok: question.dnssec_ok,
+        recursion_desired: !question.no_recursion,
     };
-    Ok(state.why(&subject, None, now))
+    Ok(About::Name(subject))
 }
 
 impl Voice {
@@ -446,6 +534,7 @@ fn zone_says(state: &Published, zone: &crate::zone::PolicyZone, fixed: &Fixed) -
         groups: state.policy.group_names(zone.options.groups).map(str::to_owned).collect(),
         exported: exported
             .map(|directory| file::path(directory, zone.zone.origin()).display().to_string()),
+        published: None,
         secondary: None,
     }
 }
@@ -466,6 +555,7 @@ pub fn with_secondaries(status: Status, secondaries: Vec<(Name, SecondarySays)>)
                 mode: "off".to_owned(),
                 groups: Vec::new(),
                 exported: None,
+                published: None,
                 secondary: Some(says),
             }),
         }

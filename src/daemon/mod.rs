@@ -27,6 +27,7 @@ pub mod opinions;
 pub mod publisher;
 pub mod records;
 pub mod registrations;
+pub mod releases;
 pub mod reload;
 pub mod resolver;
 pub mod restore;
@@ -36,6 +37,7 @@ pub mod service;
 pub mod sockets;
 pub mod state;
 pub mod training;
+pub mod transfers;
 pub mod watch;
 pub mod writer;
 pub mod zone_service;
@@ -56,7 +58,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::api::{self, Answers as _};
 use crate::archive::Generations;
-use crate::config::{Config, UpstreamMode};
+use crate::config::Config;
 use crate::diagnostic::Diagnostic;
 use crate::model::time::Clock;
 use crate::pipeline::Published;
@@ -225,6 +227,8 @@ pub async fn serve(
         .spawn(move || writer.run(&inbox, judge_at_once))
         .map_err(|error| vec![Diagnostic::error(format!("no thread: {error}"))])?;
 
+    let out = transfers::prepare(&config, &keys, state.directory(), state.seed, &clock, &metrics);
+    let transfers = out.as_ref().map(|out| out.transfers.clone());
     let stop = CancellationToken::new();
     let again = Arc::new(tokio::sync::Notify::new());
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
@@ -250,7 +254,7 @@ pub async fn serve(
     let (listening, has_encrypted) = (sockets.addresses(), sockets.has_encrypted());
     let zone_service = ZoneService {
         secondaries: Some(secondaries.clone()).filter(|zones| !zones.is_empty()),
-        published: None,
+        published: transfers.as_ref().map(|transfers| transfers.service()),
     };
     let doors = resolver::open(resolver::Needs {
         config: &config,
@@ -268,9 +272,6 @@ pub async fn serve(
         again: again.clone(),
     })?;
     let mut not_running = Vec::new();
-    if config.dnssec.validate && matches!(config.upstream.mode, UpstreamMode::Forward { .. }) {
-        not_running.push("DNSSEC validation: forwarders are taken at their word".to_owned());
-    }
     if !config.pdns.enabled {
         not_running
             .push("passive DNS: `[pdns]` is off, so nothing is known of who uses what".to_owned());
@@ -314,6 +315,10 @@ pub async fn serve(
         state_watch::channel(PolicySays::of(fell_back, started_at.0, &local.findings));
     let (reload, commands) = tokio::sync::mpsc::channel(4);
     let export = open_export(&config, &readers)?;
+    match out {
+        Some(out) => out.run(readers.clone(), &stop),
+        None => not_running.push("zone transfer: there is no `[[secondary]]`".to_owned()),
+    }
     let client = LookupClient::new(ClientSettings::default());
     let client = client.map_err(|error| Diagnostic::error(format!("HTTP client: {error}")))?;
     let (desk, found) = Desk::open(&config, client, ledger.clone(), clock.clone()).await;
@@ -338,7 +343,6 @@ pub async fn serve(
         caching: Some(doors.caching.clone()),
         clock: clock.clone(),
     });
-    not_running.push("zone transfer: zones of ours leave as files in this version".to_owned());
     let voice = Arc::new(Voice {
         published: readers,
         book,
@@ -348,6 +352,7 @@ pub async fn serve(
         metrics: metrics.clone(),
         clock: clock.clone(),
         ledger: ledger.clone(),
+        transfers,
         desk,
         investigator,
         asker,

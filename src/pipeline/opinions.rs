@@ -470,6 +470,8 @@ mod tests {
                 rtype: 1,
                 client: std::net::Ipv4Addr::LOCALHOST.into(),
                 transport: crate::snapshot::Transport::Udp,
+                dnssec_ok: false,
+                recursion_desired: true,
             };
             let score = state.why(&subject, None, NOW).score.unwrap();
             score.contributions.into_iter().map(|c| c.id).collect::<Vec<_>>().join(" ")

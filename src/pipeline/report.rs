@@ -1,7 +1,11 @@
 //! What the program says of itself and of one indicator, as values: the command line prints them,
 //! `--json` and the socket give them as they are.
 
+mod published;
+
 use serde::{Deserialize, Serialize};
+
+pub use published::{CanarySays, FleetSays, NotifySays, PublishedSays, TransferSays, VersionSays};
 
 use crate::diagnostic::Diagnostic;
 
@@ -29,6 +33,10 @@ pub struct Why {
     pub snapshot: String,
     /// What a client is told.
     pub outcome: Outcome,
+    /// The answer as it was resolved for this: the name and what its aliases lead to. Empty where
+    /// nothing had to be resolved.
+    #[serde(default)]
+    pub answer: Vec<StepSays>,
     /// Every rule that matches, in order of precedence.
     pub matches: Vec<Match>,
     /// Entries of the policy's own lists that take it in.
@@ -58,6 +66,17 @@ pub struct Outcome {
     pub text: String,
 }
 
+/// A name of an answer's chain.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepSays {
+    /// The name.
+    pub name: String,
+    /// Its addresses.
+    pub addresses: Vec<std::net::IpAddr>,
+    /// The servers on the way to it, from the top down, each once.
+    pub nameservers: Vec<String>,
+}
+
 /// A rule that matches.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Match {
@@ -67,6 +86,9 @@ pub struct Match {
     pub kind: String,
     /// The trigger.
     pub trigger: String,
+    /// The alias's target that it matched, where that is not the query name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub behind: Option<String>,
     /// The action that applies, overrides included.
     pub action: String,
     /// Whether this rule decided.
@@ -437,6 +459,9 @@ pub struct ZoneSays {
     pub groups: Vec<String>,
     /// The file it is exported to, if it is.
     pub exported: Option<String>,
+    /// How it leaves by transfer, if it does.
+    #[serde(default)]
+    pub published: Option<PublishedSays>,
     /// How it comes, where another publisher makes it. A zone of which nothing came yet has serial
     /// 0 and no rules, and is not in force.
     #[serde(default, skip_serializing_if = "Option::is_none")]

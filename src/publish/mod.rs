@@ -1,3 +1,16 @@
-//! Zones out: files now, transfers later.
+//! Zones out: as files ([`file`]), and to other servers that take them by transfer.
+//!
+//! A [`line`] decides when the content of a policy zone becomes a version, an [`edition`] is such a
+//! version with the way there from earlier ones, a [`journal`] keeps it on disk, and [`primary`]
+//! has what is in place now. [`transfer`] answers those who ask, [`secondaries`] says who that is,
+//! [`notify`] tells them of news, and [`fleet`] remembers what became of it.
 
+pub mod edition;
 pub mod file;
+pub mod fleet;
+pub mod journal;
+pub mod line;
+pub mod notify;
+pub mod primary;
+pub mod secondaries;
+pub mod transfer;

@@ -18,6 +18,7 @@ use prometheus_client::registry::{Registry, Unit};
 use super::hits::{Hits, ZoneHits};
 use super::secondaries::SecondaryMetrics;
 use super::shard::{Outcome, Shard, Shards};
+use super::transfers::Transfers;
 use crate::model::{SourceId, Timestamp};
 
 /// The media type of [`Metrics::encode`].
@@ -70,6 +71,8 @@ pub struct Metrics {
     pub cache_size_bytes: Gauge,
     /// Query events that no subscriber was quick enough to take.
     pub events_dropped: Counter,
+    /// Zones that leave by transfer.
+    pub transfers: Transfers,
 }
 
 /// One place where answers come from.
@@ -118,12 +121,14 @@ impl Metrics {
             cache_entries: Gauge::default(),
             cache_size_bytes: Gauge::default(),
             events_dropped: Counter::default(),
+            transfers: Transfers::default(),
         };
         let ours = registry.sub_registry_with_prefix(PREFIX);
         ours.register("build", "The program", Info::new([("version", version.to_owned())]));
         metrics.register_queries(ours);
         metrics.register_decisions(ours);
         metrics.register_feeds(ours);
+        metrics.transfers.register(ours);
         metrics.secondaries.register(ours);
         Metrics { registry, ..metrics }
     }

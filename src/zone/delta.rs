@@ -107,6 +107,17 @@ impl Delta {
         Delta { added: self.added.with_soa(soa), ..self }
     }
 
+    /// The change back.
+    pub fn inverse(&self) -> Delta {
+        Delta { removed: self.added.clone(), added: self.removed.clone() }
+    }
+
+    /// A change of these two, such as were read back from where they were kept; none where they
+    /// are not of one zone.
+    pub fn of(removed: Zone, added: Zone) -> Option<Delta> {
+        (removed.origin() == added.origin()).then_some(Delta { removed, added })
+    }
+
     /// The next version of a zone. The seed keys its hash tables.
     pub fn apply(&self, zone: &Zone, hash_seed: u64) -> Result<Zone, DeltaError> {
         self.check_start(zone.origin().to_owned(), zone.soa().serial)?;

@@ -10,11 +10,12 @@ packages=(
     nsd
     knot           # knotd
     knot-dnsutils  # kdig
+    pdns-recursor
     curl           # DNS over HTTPS by hand
     systemd procps # systemd-analyze, and the kill that the unit names
     iproute2 xz-utils # a network of a test's own, and lists as they are recorded
 )
-services=(named unbound unbound-resolvconf nsd knot)
+services=(named unbound unbound-resolvconf nsd knot pdns-recursor)
 
 is_installed() {
     [ "$(dpkg-query --show --showformat '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]

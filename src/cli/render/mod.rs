@@ -4,6 +4,7 @@ pub mod asn;
 pub mod budget;
 pub mod evaluate;
 pub mod feeds;
+pub mod fleet;
 pub mod investigate;
 pub mod learning;
 pub mod pdns;

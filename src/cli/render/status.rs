@@ -155,7 +155,7 @@ pub fn zones(zones: &[ZoneSays], now: u32) -> String {
         ]);
     }
     let foreign = secondaries(zones, now);
-    format!("{}{foreign}", columns.lines(0))
+    format!("{}{foreign}{}", columns.lines(0), super::fleet::fleet(zones, now))
 }
 
 /// How zones of other publishers come.

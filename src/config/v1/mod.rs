@@ -6,6 +6,7 @@ mod key;
 mod pdns;
 mod prediction;
 mod provider;
+mod publish;
 mod registration;
 mod resolver;
 mod source;
@@ -16,11 +17,10 @@ mod zone;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use super::{Api, Config, Dnssec, Log, Page, Publish};
+use super::{Api, Config, Dnssec, Log, Page};
 use crate::diagnostic::Diagnostic;
 use crate::document::{Table, Value};
-use crate::model::{Name, Network};
-use crate::policy::compile;
+use crate::model::Network;
 use crate::source::settings::LicenceMode;
 use crate::telemetry::log::FILTER_DEFAULT;
 
@@ -40,6 +40,7 @@ pub(super) fn read(root: &Table<'_>, file: &str) -> Config {
         PathBuf::from(root.get(key).and_then(|v| path(&v)).unwrap_or(otherwise))
     };
     let licences = [("personal", LicenceMode::Personal), ("commercial", LicenceMode::Commercial)];
+    let dnssec = section(root, "dnssec", dnssec);
     let keys = key::keys(root, file);
     Config {
         state_directory: directory("state_directory", "var"),
@@ -50,13 +51,13 @@ pub(super) fn read(root: &Table<'_>, file: &str) -> Config {
             .and_then(|v| v.word(&licences))
             .unwrap_or(LicenceMode::Commercial),
         resolver: section(root, "resolver", resolver::resolver),
-        upstream: section(root, "upstream", upstream::upstream),
-        dnssec: section(root, "dnssec", dnssec),
+        upstream: section(root, "upstream", |table| upstream::upstream(table, dnssec.validate)),
+        dnssec,
         page: section(root, "page", |table| Page {
             listen: table.map_or_else(Vec::new, |table| listen(table, "listen")),
         }),
         api: section(root, "api", api),
-        publish: section(root, "publish", publish),
+        publish: section(root, "publish", |table| publish::publish(root, table, &keys, file)),
         log: section(root, "log", log),
         pdns: section(root, "pdns", pdns::pdns),
         registration: section(root, "registration", registration::registration),
@@ -98,16 +99,6 @@ fn api(table: Option<&Table<'_>>) -> Api {
     Api {
         socket: PathBuf::from(get("socket").and_then(|v| path(&v)).unwrap_or("var/sekisho.sock")),
         http,
-    }
-}
-
-fn publish(table: Option<&Table<'_>>) -> Publish {
-    let get = |key| table.and_then(|table| table.get(key));
-    Publish {
-        directory: get("directory").and_then(|v| path(&v)).map(PathBuf::from),
-        origin: get("origin").and_then(|v| v.parse(words::zone_name)).unwrap_or_else(|| {
-            Name::from_presentation(compile::ZONE_SUFFIX).expect("a constant name is sound")
-        }),
     }
 }
 
@@ -215,8 +206,8 @@ pub(super) mod tests {
             (
                 "[resolver]\ntls = 1\n",
                 "error: unknown key `tls` in `[resolver]`\n  --> s.toml:2:1\n\
-                 hint: known here are `allow_from`, `listen`, `cache_size`, `local_zones`, `dns64`, \
-                 `encrypted`, `limits` and `rate_limit`",
+                 hint: known here are `allow_from`, `listen`, `cache_size`, `prefetch`, `serve_stale`, \
+                 `local_zones`, `dns64`, `encrypted`, `limits` and `rate_limit`",
             ),
             (
                 "[api]\nhttp = '192.0.2.1:80'\n",
@@ -230,8 +221,14 @@ pub(super) mod tests {
             ),
             (
                 "[dnssec]\ntrust_anchors = ''\n",
-                "error: no trust anchor is given\n  --> s.toml:2:17\n\
-                 hint: DNSKEY records of the root, one a line: `. 172800 IN DNSKEY 257 3 8 AwEA…`",
+                "error: trust anchors: no key\n  --> s.toml:2:17\n\
+                 hint: DNSKEY records, one a line: `. 172800 IN DNSKEY 257 3 8 AwEA…`; a line `iana` \
+                 stands for the root's published keys",
+            ),
+            (
+                "[upstream]\nmode = 'forward'\nservers = 'udp://192.0.2.1'\ntrust_ad = true\n",
+                "error: answers are validated here, so nobody's word is needed\n  --> s.toml:4:12\n\
+                 hint: leave `trust_ad` out, or say `validate = false` in `[dnssec]`",
             ),
         ] {
             assert_eq!(findings(text), finding, "{text}");

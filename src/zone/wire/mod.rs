@@ -3,6 +3,7 @@
 //! the new zone. [`SoaRequest`] asks for the version alone, and [`Notify`] (RFC 1996) says that
 //! there is a new one. Sockets, frames and signatures are for others.
 
+mod edns;
 mod message;
 mod notify;
 mod read;
@@ -10,6 +11,7 @@ mod request;
 mod soa;
 mod write;
 
+pub use edns::{add_edns, has_edns};
 pub use notify::Notify;
 pub use read::{
     Progress, TransferError, TransferLimits, TransferProblem, TransferReader, TransferReject,

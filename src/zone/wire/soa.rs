@@ -1,8 +1,7 @@
 //! Asking which version of a zone a primary has (RFC 1034 section 4.3.5).
 
-use super::TransferError;
-use super::message::{AA, HEADER_OCTETS, Header, IN, OPCODE, QR, TC, read_record};
-use super::rcode;
+use super::message::{AA, HEADER_OCTETS, Header, IN, OPCODE, QR, TC, read_question, read_record};
+use super::{RequestError, TransferError, rcode};
 use crate::model::{Name, NameBuffer};
 use crate::zone::Soa;
 use crate::zone::record::rdata;
@@ -23,6 +22,33 @@ impl SoaRequest {
         out.extend(Header { id: self.id, flags: 0, counts: [1, 0, 0, 0] }.to_octets());
         self.origin.as_ref().write_wire(out);
         out.extend([rdata::SOA, IN].map(u16::to_be_bytes).concat());
+    }
+
+    /// Reads the question, after its signature was checked and removed.
+    pub fn read(message: &[u8]) -> Result<SoaRequest, RequestError> {
+        let header = Header::read(message).filter(|header| header.flags & QR == 0);
+        let header = header.ok_or(RequestError::NotRequest)?;
+        if header.flags & OPCODE != 0 {
+            return Err(RequestError::NotTransfer);
+        }
+        let [1, 0, 0, _] = header.counts else { return Err(RequestError::Malformed) };
+        let mut name = NameBuffer::default();
+        let question = read_question(message, HEADER_OCTETS, &mut name);
+        match question.ok_or(RequestError::Malformed)? {
+            (rdata::SOA, IN, _) => Ok(SoaRequest { id: header.id, origin: name.to_name() }),
+            _ => Err(RequestError::NotTransfer),
+        }
+    }
+
+    /// The answer to a question in wire form that [`SoaRequest::read`] took.
+    pub fn answer(message: &[u8], soa: &Soa) -> Option<Vec<u8>> {
+        let mut out = super::refusal(message, rcode::NOERROR)?;
+        let mut header = Header::read(&out)?;
+        header.flags |= AA;
+        header.counts[1] = 1;
+        out[..HEADER_OCTETS].copy_from_slice(&header.to_octets());
+        super::request::write_soa(soa, &mut out);
+        Some(out)
     }
 
     /// Reads the answer, after its signature was checked and removed. Only a server of the zone
@@ -106,6 +132,20 @@ mod tests {
     }
 
     #[test]
+    fn a_question_is_read_and_answered() {
+        let (mut message, soa) = (Vec::new(), Soa::ours(Serial(9)));
+        question().write(&mut message);
+        assert_eq!(SoaRequest::read(&message), Ok(question()));
+        message[2] |= 1;
+        let answer = SoaRequest::answer(&message, &soa).unwrap();
+        assert_eq!(answer[2..4], [0x85, 0], "its own, and as recursive as it was asked");
+        assert_eq!(question().read_answer(&answer), Ok(soa));
+        assert_eq!(SoaRequest::read(&answer), Err(RequestError::NotRequest));
+        message[5] = 2;
+        assert_eq!(SoaRequest::read(&message), Err(RequestError::Malformed));
+    }
+
+    #[test]
     fn a_question_is_a_plain_question_for_the_soa() {
         let mut out = Vec::new();
         question().write(&mut out);
@@ -118,6 +158,7 @@ mod tests {
         fn any_octets_are_an_answer_or_not(mut octets: Vec<u8>, front in 0usize..60) {
             let (message, _) = answer();
             let _ = question().read_answer(&octets);
+            let _ = SoaRequest::read(&octets);
             octets.splice(..0, message[..front.min(message.len())].iter().copied());
             let _ = question().read_answer(&octets);
         }

@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 
+use super::edns;
 use super::message::{AA, HEADER_OCTETS, Header, IN, QR, RD};
 use super::request::Request;
 use crate::model::NameRef;
@@ -34,6 +35,8 @@ pub struct TransferWriter<'z> {
     octets_max: usize,
     reserved: usize,
     skipped: usize,
+    /// Whether the first message carries an OPT record.
+    edns: bool,
 }
 
 /// A part of a transfer.
@@ -86,7 +89,14 @@ impl<'z> TransferWriter<'z> {
             octets_max: MESSAGE_OCTETS,
             reserved: 0,
             skipped: 0,
+            edns: false,
         }
+    }
+
+    /// With an OPT record in the first message, as is due where the request has one (RFC 5936
+    /// section 2.2.5).
+    pub fn with_edns(self, edns: bool) -> Self {
+        Self { edns, ..self }
     }
 
     /// Messages of at most so many octets, of which the last `reserved` stay free for a signature.
@@ -114,7 +124,14 @@ impl<'z> TransferWriter<'z> {
             self.names.write(self.origin, out);
             out.extend([rtype, IN].map(u16::to_be_bytes).concat());
         }
+        let edns = std::mem::take(&mut self.edns);
+        self.reserved += if edns { edns::OPT_OCTETS } else { 0 };
         header.counts[1] = self.fill(out);
+        if edns {
+            self.reserved -= edns::OPT_OCTETS;
+            out.extend(edns::OPT);
+            header.counts[3] = 1;
+        }
         out[..HEADER_OCTETS].copy_from_slice(&header.to_octets());
         true
     }

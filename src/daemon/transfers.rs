@@ -1,0 +1,253 @@
+//! Zones out by transfer, wired: who may ask, who answers, who tells of news.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::keys::KeyRing;
+use super::releases::{Command, Order, Releases};
+use crate::config::{Config, SecondaryServer};
+use crate::diagnostic::Diagnostic;
+use crate::model::time::Clock;
+use crate::model::{Name, Timestamp};
+use crate::pipeline::Published;
+use crate::pipeline::report::{
+    CanarySays, FleetSays, NotifySays, PublishedSays, TransferSays, VersionSays,
+};
+use crate::ports::TransferService;
+use crate::publish::edition::Cause;
+use crate::publish::fleet::{Fleet, Known, Told};
+use crate::publish::notify::Announcer;
+use crate::publish::primary::{Offer, Primary};
+use crate::publish::secondaries::{Secondaries, Secondary};
+use crate::publish::transfer::TransferServer;
+use crate::telemetry::Metrics;
+
+/// Everything about zones that leave by transfer.
+pub struct Transfers {
+    primary: Arc<Primary>,
+    secondaries: Arc<Secondaries>,
+    fleet: Arc<Fleet>,
+    metrics: Arc<Metrics>,
+    server: Arc<TransferServer>,
+    commands: mpsc::Sender<Command>,
+}
+
+/// What publishing begins with, until there is a state to publish.
+pub struct Prepared {
+    /// What is known from here on.
+    pub transfers: Arc<Transfers>,
+    releases: Releases,
+    orders: mpsc::Receiver<Command>,
+    announcer: Arc<Announcer>,
+}
+
+/// Prepares publishing; none where nobody takes zones by transfer.
+pub fn prepare(
+    config: &Config,
+    keys: &KeyRing,
+    state: &Path,
+    hash_seed: u64,
+    clock: &Arc<dyn Clock>,
+    metrics: &Arc<Metrics>,
+) -> Option<Prepared> {
+    let publish = &config.publish;
+    if publish.secondaries.is_empty() {
+        return None;
+    }
+    let secondaries = publish.secondaries.iter().map(|server| secondary(server, keys));
+    let secondaries = Arc::new(Secondaries::new(secondaries.collect()));
+    let (primary, fleet) = (Arc::new(Primary::default()), Arc::new(Fleet::default()));
+    let releases = Releases::new(
+        state.to_owned(),
+        hash_seed,
+        publish.transfer.clone(),
+        secondaries.clone(),
+        primary.clone(),
+        clock.clone(),
+        metrics.clone(),
+    );
+    let announcer = Announcer {
+        primary: primary.clone(),
+        secondaries: secondaries.clone(),
+        fleet: fleet.clone(),
+        clock: clock.clone(),
+        metrics: metrics.clone(),
+    };
+    let server = TransferServer::new(
+        primary.clone(),
+        secondaries.clone(),
+        keys.all(),
+        fleet.clone(),
+        clock.clone(),
+        metrics.clone(),
+    );
+    // People give commands one at a time.
+    let (commands, orders) = mpsc::channel(4);
+    let transfers = Transfers {
+        primary,
+        secondaries,
+        fleet,
+        metrics: metrics.clone(),
+        server: Arc::new(server),
+        commands,
+    };
+    let announcer = Arc::new(announcer);
+    Some(Prepared { transfers: Arc::new(transfers), releases, orders, announcer })
+}
+
+/// A key that is named is there: the configuration was checked for it.
+fn secondary(server: &SecondaryServer, keys: &KeyRing) -> Secondary {
+    let key = server.key.as_ref().map(|name| {
+        keys.find(name.as_ref()).expect("the configuration names keys that it has").clone()
+    });
+    Secondary {
+        name: server.name.clone(),
+        address: server.address,
+        from: server.from.clone(),
+        key,
+        zones: server.zones.clone(),
+        notify: server.notify,
+        canary: server.canary,
+    }
+}
+
+impl Prepared {
+    /// Publishes from here on.
+    pub fn run(self, published: watch::Receiver<Arc<Published>>, stop: &CancellationToken) {
+        let until = stop.clone();
+        let releasing = self.releases.run(published, self.orders);
+        tokio::spawn(async move { until.run_until_cancelled(releasing).await });
+        for (position, secondary) in self.transfers.secondaries.iter() {
+            if secondary.notify {
+                let (announcer, until) = (self.announcer.clone(), stop.clone());
+                let telling = announcer.run(position);
+                tokio::spawn(async move { until.run_until_cancelled(telling).await });
+            }
+        }
+    }
+}
+
+impl Transfers {
+    /// Who answers secondaries.
+    pub fn service(&self) -> Arc<dyn TransferService> {
+        self.server.clone()
+    }
+
+    /// Has something done with a zone.
+    pub async fn order(&self, zone: Name, order: Order) -> Result<String, Diagnostic> {
+        let stopping = || Diagnostic::error("the daemon is stopping");
+        let (say, told) = oneshot::channel();
+        self.commands.send((zone, order, say)).await.map_err(|_| stopping())?;
+        told.await.map_err(|_| stopping())?
+    }
+
+    /// How a zone is published, if it is.
+    pub fn says(&self, zone: &Name, now: Timestamp) -> Option<PublishedSays> {
+        let offer = self.primary.of(zone.as_ref())?;
+        let gets = |secondary: &Secondary| secondary.gets(zone.as_ref(), offer.for_everyone);
+        let secondaries = self.secondaries.iter().filter(|(_, secondary)| gets(secondary));
+        Some(PublishedSays {
+            serial: offer.stable.serial().0,
+            at: offer.stable.version().at.0,
+            rules: offer.stable.zone().len(),
+            versions: offer.stable.versions().len(),
+            canary: offer
+                .canary
+                .as_ref()
+                .map(|(edition, until)| CanarySays { serial: edition.serial().0, until: until.0 }),
+            rolled_back_to: offer.rolled_back_to.map(|serial| serial.0),
+            secondaries: secondaries
+                .map(|(at, secondary)| {
+                    secondary_says(secondary, &offer, self.fleet.of(at, zone), now)
+                })
+                .collect(),
+        })
+    }
+
+    /// Sets the series that grow with time.
+    pub fn measure(&self, now: Timestamp) {
+        for (zone, offer) in self.primary.all().iter() {
+            for (at, secondary) in self.secondaries.iter() {
+                if secondary.gets(zone.as_ref(), offer.for_everyone) {
+                    let says = secondary_says(secondary, offer, self.fleet.of(at, zone), now);
+                    if let Some(lag) = says.lag_seconds {
+                        self.metrics.transfers.lag(&secondary.name, &zone.to_string(), lag);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The versions of a zone that are kept, newest first.
+    pub fn history(&self, zone: &Name) -> Option<Vec<VersionSays>> {
+        let offer = self.primary.of(zone.as_ref())?;
+        let stable = offer.stable.serial();
+        let newest = offer.edition(true);
+        let versions = newest.versions().map(|version| VersionSays {
+            serial: version.serial.0,
+            source: version.source.0,
+            snapshot: version.snapshot.to_string(),
+            at: version.at.0,
+            rules: version.rules,
+            removed: version.removed,
+            added: version.added,
+            rolled_back_to: match version.cause {
+                Cause::Content => None,
+                Cause::Rollback(to) => Some(to.0),
+            },
+            current: version.serial == stable,
+        });
+        let mut versions: Vec<VersionSays> = versions.collect();
+        versions.reverse();
+        Some(versions)
+    }
+}
+
+fn secondary_says(secondary: &Secondary, offer: &Offer, known: Known, now: Timestamp) -> FleetSays {
+    let edition = offer.edition(secondary.canary);
+    let lag = known.serial.map(|serial| match serial == edition.serial() {
+        true => 0,
+        // Since the first version that it does not have.
+        false => {
+            let missed = edition.versions().find(|version| version.serial > serial);
+            missed.unwrap_or(edition.version()).at.age_seconds(now)
+        }
+    });
+    FleetSays {
+        name: secondary.name.clone(),
+        canary: secondary.canary,
+        offered: edition.serial().0,
+        serial: known.serial.map(|serial| serial.0),
+        lag_seconds: lag,
+        asked_at: known.asked_at.map(|at| at.0),
+        transfer: known.transfer.map(|transfer| TransferSays {
+            at: transfer.at.0,
+            kind: transfer.kind.as_str().to_owned(),
+            octets: transfer.octets,
+            took_ms: u64::try_from(transfer.took.as_millis()).unwrap_or(u64::MAX),
+            serial: transfer.serial.0,
+        }),
+        transfers: known.transfers,
+        failures: known.failures,
+        notify: notify_says(secondary, known.told),
+    }
+}
+
+fn notify_says(secondary: &Secondary, told: Told) -> NotifySays {
+    let state = match (secondary.notify, told.serial, told.acknowledged_at) {
+        (false, ..) => "off",
+        (true, None, _) => "not-yet",
+        (true, Some(_), Some(_)) => "acknowledged",
+        (true, Some(_), None) => "trying",
+    };
+    NotifySays {
+        state: state.to_owned(),
+        serial: told.serial.map(|serial| serial.0),
+        attempts: told.attempts,
+        acknowledged_at: told.acknowledged_at.map(|at| at.0),
+        error: told.error,
+    }
+}
