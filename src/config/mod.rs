@@ -22,7 +22,7 @@ use std::path::PathBuf;
 pub use cross::check_against;
 pub use key::{Secret, TransferKey};
 pub use provider::Provider;
-pub use publish::{Publish, SecondaryServer, Transfer};
+pub use publish::{Folder, HttpPublish, Publish, SecondaryServer, Transfer};
 pub use resolver::Resolver;
 pub use source::Source;
 pub use zone::Zone;

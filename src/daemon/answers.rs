@@ -32,6 +32,7 @@ use crate::pipeline::report::{
     SnapshotSays, Status, VersionSays, Why, ZoneSays,
 };
 use crate::pipeline::{FeedValue, Published, Subject};
+use crate::policy::outward;
 use crate::ports::budget::BudgetSays;
 use crate::ports::{Ledger, Question};
 use crate::publish::file;
@@ -525,7 +526,8 @@ pub fn status(
 }
 
 fn zone_says(state: &Published, zone: &crate::zone::PolicyZone, fixed: &Fixed) -> ZoneSays {
-    let exported = fixed.export.as_ref().filter(|_| file::is_exported(zone));
+    let leaves = outward::leaves(zone, state.snapshot.exempt_groups());
+    let exported = fixed.export.as_ref().filter(|_| leaves);
     ZoneSays {
         name: zone.zone.origin().to_string(),
         serial: zone.zone.soa().serial.0,

@@ -7,6 +7,7 @@ pub mod feeds;
 pub mod fleet;
 pub mod investigate;
 pub mod learning;
+pub mod lint;
 pub mod pdns;
 pub mod reviews;
 pub mod status;
