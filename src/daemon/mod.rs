@@ -318,8 +318,12 @@ pub async fn serve(
         state_watch::channel(PolicySays::of(fell_back, started_at.0, &local.findings));
     let (reload, commands) = tokio::sync::mpsc::channel(4);
     let export = open_export(&config, &readers)?;
+    let mut transfer_doors = Vec::new();
     match out {
-        Some(out) => out.run(readers.clone(), &stop),
+        Some(out) => {
+            transfer_doors = out.open(&config.publish.transfer, &stop)?;
+            out.run(readers.clone(), &stop);
+        }
         None => not_running.push("zone transfer: there is no `[[secondary]]`".to_owned()),
     }
     let client = LookupClient::new(ClientSettings::default());
@@ -391,6 +395,7 @@ pub async fn serve(
     watcher.doing(None);
     watcher.ready(&voice.status());
     service::run_until_told(&stop).await.map_err(no_signals)?;
+    drop(transfer_doors);
     doors.close().await;
     // The writer may have ended with an error of its own, which it has logged.
     let _ = events.send(Event::Stop);

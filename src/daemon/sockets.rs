@@ -138,6 +138,15 @@ impl Sockets {
     }
 }
 
+/// Sockets for transfers alone: for datagrams, for connections, and for those over TLS.
+pub fn for_transfers(
+    transfer: &crate::config::Transfer,
+) -> Result<(Vec<UdpSocket>, Vec<TcpListener>, Vec<TcpListener>), Diagnostic> {
+    let datagrams = each(&transfer.listen, "udp", |address| udp::bind(address, 1))?;
+    let connections = each(&transfer.listen, "tcp", tcp)?;
+    Ok((datagrams.into_iter().flatten().collect(), connections, each(&transfer.tls, "tcp", tcp)?))
+}
+
 /// The addresses that an interface has now.
 fn of_interface(interface: &Interface) -> Result<Vec<SocketAddr>, Diagnostic> {
     let Interface { name, port } = interface;
