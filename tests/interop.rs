@@ -14,6 +14,7 @@ use std::str::FromStr;
 
 use hickory_proto::op::{Message, MessageType, OpCode, Query, ResponseCode};
 use hickory_proto::rr::{Name, RecordType};
+use support::dice::Dice;
 use support::instance::{Instance, addresses};
 use support::{Daemon, PATIENCE, peer, shared, world};
 
@@ -21,19 +22,6 @@ use support::{Daemon, PATIENCE, peer, shared, world};
 const NAMES: usize = 10_000;
 /// Names of a list of our own, for a checkout that stands alone.
 const OWN_NAMES: usize = 5_000;
-
-/// A generator that gives the same numbers each time (SplitMix64).
-struct Dice(u64);
-
-impl Dice {
-    fn throw(&mut self, below: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        usize::try_from((z ^ (z >> 31)) >> 33).unwrap() % below
-    }
-}
 
 /// Lists to block, and names to ask: listed, below listed, popular, made up.
 struct Material {

@@ -9,6 +9,7 @@ pub mod client;
 pub mod learning;
 pub mod reviews;
 pub mod routes;
+pub mod signs;
 
 pub use client::{Client, ClientError};
 pub use routes::{local, public};
@@ -21,9 +22,10 @@ use crate::ports::budget::BudgetSays;
 
 use self::learning::{AppliedSays, LearnSays};
 use self::reviews::{DrawQuestion, DrawSays, Noted, SourceReviews, Word};
+use self::signs::{MuteQuestion, SignSays};
 
 /// What somebody asks about.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 pub struct WhyQuestion {
     /// A name, address, prefix or AS number.
     pub indicator: String,
@@ -33,6 +35,18 @@ pub struct WhyQuestion {
     /// The query type by name, `A` where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rtype: Option<String>,
+    /// How the client asks: `udp`, which is usual, or `tcp`, as which encrypted transports count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transport: Option<String>,
+    /// Whether the client sets DO.
+    #[serde(default)]
+    pub dnssec_ok: bool,
+    /// Whether the client leaves RD out.
+    #[serde(default)]
+    pub no_recursion: bool,
+    /// Whether the name is resolved where rules depend on its answer.
+    #[serde(default)]
+    pub resolve: bool,
 }
 
 /// Which AS somebody wants to see.
@@ -118,6 +132,10 @@ pub trait Answers: Send + Sync + 'static {
     async fn audit(&self, word: Word) -> Result<Noted, Diagnostic>;
     /// Notes what somebody says about an answer they got.
     async fn report(&self, word: Word) -> Result<Noted, Diagnostic>;
+    /// Signs in what groups ask, the latest first.
+    async fn signs(&self) -> Result<Vec<SignSays>, Diagnostic>;
+    /// Mutes signs, or ends mutes. How many were ended.
+    async fn mute(&self, question: MuteQuestion) -> Result<usize, Diagnostic>;
     /// What would be changed of the model of scores.
     async fn learn(&self) -> Result<LearnSays, Diagnostic>;
     /// Puts reviewed changes in force.

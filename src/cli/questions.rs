@@ -21,12 +21,27 @@ const LOOK: std::time::Duration = std::time::Duration::from_millis(500);
 
 /// Why a name is answered as it is.
 pub fn why(arguments: &Arguments, why: &Why) -> Result<(), Failure> {
-    let question =
-        WhyQuestion { indicator: why.name.clone(), client: why.client, rtype: why.rtype.clone() };
-    let mut path = format!("/v1/why?indicator={}", escaped(&why.name));
-    for (key, value) in
-        [("client", why.client.map(|c| c.to_string())), ("rtype", why.rtype.clone())]
-    {
+    let question = WhyQuestion {
+        indicator: why.name.clone(),
+        client: why.client,
+        rtype: why.rtype.clone(),
+        transport: why.transport.clone(),
+        dnssec_ok: why.dnssec,
+        no_recursion: why.no_recursion,
+        resolve: !why.no_resolve,
+    };
+    let mut path = format!(
+        "/v1/why?indicator={}&dnssec_ok={}&no_recursion={}&resolve={}",
+        escaped(&why.name),
+        question.dnssec_ok,
+        question.no_recursion,
+        question.resolve
+    );
+    for (key, value) in [
+        ("client", why.client.map(|c| c.to_string())),
+        ("rtype", why.rtype.clone()),
+        ("transport", why.transport.clone()),
+    ] {
         if let Some(value) = value {
             path.push_str(&format!("&{key}={}", escaped(&value)));
         }

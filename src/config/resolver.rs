@@ -20,6 +20,10 @@ pub struct Resolver {
     pub allow_from: Vec<Network>,
     /// Memory for answers, in octets.
     pub cache_octets_max: u64,
+    /// Whether popular answers are renewed before their end.
+    pub prefetch: bool,
+    /// For how many seconds answers past their end are given out where nothing better is to be had.
+    pub stale_max_seconds: u32,
     /// Zones that every resolver serves itself.
     pub local_zones: LocalZones,
     /// How addresses are made up for clients that have IPv6 alone, if they are.

@@ -15,9 +15,10 @@ use super::secondaries::Secondaries;
 use super::training::Trainer;
 use super::transfers::Transfers;
 use super::writer::{Event, Events};
-use super::{learning, observer, reviews};
+use super::{learning, observer, reviews, watching};
 use crate::api::learning::{AppliedSays, LearnSays};
 use crate::api::reviews::{DrawQuestion, DrawSays, Noted, SourceReviews, Word};
+use crate::api::signs::{MuteQuestion, SignSays};
 use crate::api::{
     Answers, AsnQuestion, AsnRankQuestion, InvestigateQuestion, Reloaded, WhyQuestion, ZoneOrder,
 };
@@ -25,15 +26,16 @@ use crate::bgp::Family;
 use crate::diagnostic::Diagnostic;
 use crate::investigate::Progress;
 use crate::model::time::Clock;
-use crate::model::{Indicator, Name, NameRef, Timestamp};
+use crate::model::{AnswerFacts, Indicator, Name, NameRef, Timestamp};
 use crate::pdns;
 use crate::pipeline::report::{
     AsnRanking, AsnSays, FeedSays, PolicySays, PopularitySays, PredictionSays, SecondarySays,
     SnapshotSays, Status, VersionSays, Why, ZoneSays,
 };
 use crate::pipeline::{FeedValue, Published, Subject};
-use crate::ports::Ledger;
+use crate::policy::outward;
 use crate::ports::budget::BudgetSays;
+use crate::ports::{Ledger, Question};
 use crate::publish::file;
 use crate::resolver::cache::CachingUpstream;
 use crate::resolver::upstream::UpstreamResolver;
@@ -196,6 +198,14 @@ impl Answers for Voice {
         reviews::report(&*self.ledger, &state, word, self.clock.now()).await
     }
 
+    async fn signs(&self) -> Result<Vec<SignSays>, Diagnostic> {
+        watching::signs(&*self.ledger, self.clock.now()).await
+    }
+
+    async fn mute(&self, question: MuteQuestion) -> Result<usize, Diagnostic> {
+        watching::mute(&*self.ledger, question, self.clock.now()).await
+    }
+
     async fn learn(&self) -> Result<LearnSays, Diagnostic> {
         let state = self.published.borrow().clone();
         learning::learn(&*self.ledger, &state, &self.state, self.clock.now()).await
@@ -236,7 +246,27 @@ impl Answers for Voice {
     async fn why(&self, question: WhyQuestion) -> Result<Why, Diagnostic> {
         let state = self.published.borrow().clone();
         let now = self.clock.now();
-        why(&state, &question, now)
+        let About::Name(subject) = about(&question)? else { return why(&state, &question, now) };
+        if !question.resolve || !state.needs_answer(&subject) {
+            return Ok(state.why(&subject, None, now));
+        }
+        let asked = Question {
+            name: subject.name.clone(),
+            rtype: subject.rtype,
+            dnssec_ok: subject.dnssec_ok,
+            checking_disabled: false,
+        };
+        Ok(match self.caching.answer(&asked, None).await {
+            Ok(answer) => state.why(&subject, Some(&answer.resolution.facts), now),
+            Err(error) => {
+                let nothing = AnswerFacts::default();
+                let facts = error.chain().map_or(&nothing, |chain| &chain.facts);
+                let mut why = state.why(&subject, Some(facts), now);
+                let text = error.extended_error().text;
+                why.missing.push(format!("the name cannot be resolved: {text}"));
+                why
+            }
+        })
     }
 
     async fn reload(&self) -> Reloaded {
@@ -397,15 +427,28 @@ pub fn asn_ranking(state: &Published, question: &AsnRankQuestion, now: Timestamp
     state.asn_ranking(family, question.circl, question.days, question.count, now)
 }
 
-/// Why an indicator is answered as it is.
+/// Why an indicator is answered as it is, as far as can be said without resolving.
 pub fn why(state: &Published, question: &WhyQuestion, now: Timestamp) -> Result<Why, Diagnostic> {
+    Ok(match about(question)? {
+        About::Name(subject) => state.why(&subject, None, now),
+        About::Network(network) => state.why_network(&network, now),
+    })
+}
+
+/// What a question is about.
+enum About {
+    Name(Subject),
+    Network(Indicator),
+}
+
+fn about(question: &WhyQuestion) -> Result<About, Diagnostic> {
     let indicator = Indicator::parse(&question.indicator).map_err(|error| {
         Diagnostic::error(format!("`{}` is not a name: {error}", question.indicator))
             .hint("write a host name such as `login.bad.net`, an address, a prefix or `AS64500`")
     })?;
     let name = match indicator {
         Indicator::Domain(name) => name,
-        network => return Ok(state.why_network(&network, now)),
+        network => return Ok(About::Network(network)),
     };
     let rtype = match &question.rtype {
         None => RecordType::A,
@@ -419,9 +462,18 @@ pub fn why(state: &Published, question: &WhyQuestion, now: Timestamp) -> Result<
         name,
         rtype,
         client: question.client.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
-        transport: Transport::Udp,
+        transport: match question.transport.as_deref() {
+            None | Some("udp") => Transport::Udp,
+            Some("tcp") => Transport::Tcp,
+            Some(other) => {
+                return Err(Diagnostic::error(format!("`{other}` is not a transport"))
+                    .hint("`udp` or `tcp`, as which encrypted transports count"));
+            }
+        },
+        dnssec_ok: question.dnssec_ok,
+        recursion_desired: !question.no_recursion,
     };
-    Ok(state.why(&subject, None, now))
+    Ok(About::Name(subject))
 }
 
 impl Voice {
@@ -501,7 +553,8 @@ pub fn status(
 }
 
 fn zone_says(state: &Published, zone: &crate::zone::PolicyZone, fixed: &Fixed) -> ZoneSays {
-    let exported = fixed.export.as_ref().filter(|_| file::is_exported(zone));
+    let leaves = outward::leaves(zone, state.snapshot.exempt_groups());
+    let exported = fixed.export.as_ref().filter(|_| leaves);
     ZoneSays {
         name: zone.zone.origin().to_string(),
         serial: zone.zone.soa().serial.0,

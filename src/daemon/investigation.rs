@@ -154,7 +154,7 @@ impl Investigator {
     fn verdict(&self, target: &Target) -> Result<Verdict, Diagnostic> {
         let state = self.published.borrow().with_opinions(self.memory.opinions());
         let question =
-            WhyQuestion { indicator: target.indicator().to_string(), client: None, rtype: None };
+            WhyQuestion { indicator: target.indicator().to_string(), ..WhyQuestion::default() };
         Ok(Verdict::of(&answers::why(&state, &question, self.clock.now())?))
     }
 

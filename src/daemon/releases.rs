@@ -19,13 +19,13 @@ use crate::pipeline::Published;
 use crate::policy::Policy;
 use crate::publish::catalog;
 use crate::publish::edition::Edition;
-use crate::publish::file::is_exported;
 use crate::publish::journal::Journal;
+use crate::publish::leaving::{Maker, Outgoing};
 use crate::publish::line::Line;
 use crate::publish::primary::Primary;
 use crate::publish::secondaries::Secondaries;
 use crate::telemetry::Metrics;
-use crate::zone::{PolicyZone, Serial, Zone};
+use crate::zone::{Serial, Zone};
 
 /// What somebody wants done with a zone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +43,7 @@ pub type Command = (Name, Order, oneshot::Sender<Result<String, Diagnostic>>);
 
 /// Everything that making versions needs.
 pub struct Releases {
+    maker: Maker,
     lines: BTreeMap<Name, (Line, Journal)>,
     state: PathBuf,
     hash_seed: u64,
@@ -70,6 +71,7 @@ impl Releases {
     ) -> Self {
         Self {
             lines: BTreeMap::new(),
+            maker: Maker::default(),
             state,
             hash_seed,
             settings,
@@ -133,18 +135,17 @@ impl Releases {
         let now = self.clock.now();
         let edited = self.policy.replace(state.policy.clone());
         let edited = edited.is_some_and(|before| !Arc::ptr_eq(&before, &state.policy));
-        let zones: Vec<&PolicyZone> =
-            state.snapshot.zones().filter(|zone| is_exported(zone)).collect();
+        let zones = self.maker.zones(&state.snapshot);
         let mut new = Vec::new();
         for zone in &zones {
-            let for_everyone = zone.options.groups.is_empty();
-            let first = self.take(&zone.zone, state.snapshot.id(), for_everyone, edited, now);
+            let for_everyone = zone.here.options.groups.is_empty();
+            let first = self.take(&zone.made, state.snapshot.id(), for_everyone, edited, now);
             new.extend(first.map(|edition| (edition, false)));
         }
         // Zones that are no longer in force are not given to anybody either.
         self.lines.retain(|name, _| {
             let catalog = self.settings.catalog.as_ref();
-            zones.iter().any(|zone| zone.zone.origin() == name.as_ref()) || catalog == Some(name)
+            zones.iter().any(|zone| zone.made.origin() == name.as_ref()) || catalog == Some(name)
         });
         let first = self.take_catalog(&zones, state.snapshot.id(), now);
         new.extend(first.map(|edition| (edition, false)));
@@ -195,13 +196,13 @@ impl Releases {
     /// Makes the list of zones anew where there are others. Nobody waits for it.
     fn take_catalog(
         &mut self,
-        zones: &[&PolicyZone],
+        zones: &[Outgoing],
         snapshot: u64,
         now: Timestamp,
     ) -> Option<Arc<Edition>> {
         let origin = self.settings.catalog.clone()?;
-        let everyones = zones.iter().filter(|zone| zone.options.groups.is_empty());
-        let mut members: Vec<Name> = everyones.map(|zone| zone.name()).collect();
+        let everyones = zones.iter().filter(|zone| zone.here.options.groups.is_empty());
+        let mut members: Vec<Name> = everyones.map(|zone| zone.made.origin().to_owned()).collect();
         members.sort();
         if members.contains(&origin) {
             tracing::error!(zone = %origin, "no catalog: a policy zone has its name");

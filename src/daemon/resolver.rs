@@ -18,7 +18,7 @@ use crate::config::{Config, UpstreamMode};
 use crate::diagnostic::Diagnostic;
 use crate::model::Network;
 use crate::model::time::Clock;
-use crate::ports::TransferService;
+use crate::ports::{TransferService, WhyService};
 use crate::resolver::access::Access;
 use crate::resolver::cache::{self, CacheSettings, CachingUpstream, Tap, Tapped};
 use crate::resolver::encrypted::{Encrypted, QuicFront};
@@ -45,6 +45,7 @@ pub fn upstream(config: &Config) -> UpstreamSettings {
         UpstreamMode::Recursion => DefaultRoute::Recurse(recursion(config)),
         UpstreamMode::Forward { servers, trust_ad } => DefaultRoute::Forward(ForwardSettings {
             servers: servers.clone(),
+            validation: validation(config),
             trust_ad: *trust_ad,
             ..ForwardSettings::default()
         }),
@@ -66,14 +67,18 @@ fn ip_nets(networks: &[Network]) -> Vec<IpNet> {
     networks.iter().map(|network| network.ipnet()).collect()
 }
 
+fn validation(config: &Config) -> Validation {
+    match config.dnssec.validate {
+        true => Validation::On { anchors: config.dnssec.trust_anchors.clone() },
+        false => Validation::Off,
+    }
+}
+
 fn recursion(config: &Config) -> RecursionSettings {
     let upstream = &config.upstream;
     RecursionSettings {
         roots: (!upstream.roots.is_empty()).then(|| upstream.roots.clone()),
-        validation: match config.dnssec.validate {
-            true => Validation::On { anchors: config.dnssec.trust_anchors.clone() },
-            false => Validation::Off,
-        },
+        validation: validation(config),
         allow_servers: ip_nets(&upstream.allow_servers),
         ipv6: upstream.ipv6.unwrap_or_else(host_has_ipv6),
         ..RecursionSettings::default()
@@ -82,7 +87,13 @@ fn recursion(config: &Config) -> RecursionSettings {
 
 /// How answers are kept.
 pub fn cache(config: &Config) -> CacheSettings {
-    CacheSettings { size_bytes_max: config.resolver.cache_octets_max, ..CacheSettings::default() }
+    let (resolver, usual) = (&config.resolver, CacheSettings::default());
+    CacheSettings {
+        size_bytes_max: resolver.cache_octets_max,
+        prefetch_hits_min: if resolver.prefetch { usual.prefetch_hits_min } else { 0 },
+        stale_max_seconds: resolver.stale_max_seconds,
+        ..usual
+    }
 }
 
 /// A word on where answers come from, for people.
@@ -145,6 +156,8 @@ pub struct Needs<'a> {
     pub reread: Box<Reread>,
     /// Somebody wants that.
     pub again: Arc<Notify>,
+    /// Who says why names are blocked, where somebody may ask.
+    pub why: Option<Arc<dyn WhyService>>,
 }
 
 /// The open doors.
@@ -197,6 +210,7 @@ pub fn open(needs: Needs<'_>) -> Result<Doors, Diagnostic> {
         upstream: Arc::new(caching),
         runtime: Handle::current(),
         transfers: needs.transfers,
+        why: needs.why,
         clock: needs.clock,
         events: needs.events,
     };

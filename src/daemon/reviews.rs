@@ -205,6 +205,8 @@ fn why(state: &Published, indicator: &Indicator, now: Timestamp) -> Why {
                 rtype: 1,
                 client: std::net::Ipv4Addr::UNSPECIFIED.into(),
                 transport: Transport::Udp,
+                dnssec_ok: false,
+                recursion_desired: true,
             };
             state.why(&subject, None, now)
         }

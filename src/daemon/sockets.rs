@@ -139,12 +139,14 @@ impl Sockets {
 }
 
 /// Sockets for transfers alone: for datagrams, for connections, and for those over TLS.
-pub fn for_transfers(
-    transfer: &crate::config::Transfer,
-) -> Result<(Vec<UdpSocket>, Vec<TcpListener>, Vec<TcpListener>), Diagnostic> {
-    let datagrams = each(&transfer.listen, "udp", |address| udp::bind(address, 1))?;
-    let connections = each(&transfer.listen, "tcp", tcp)?;
-    Ok((datagrams.into_iter().flatten().collect(), connections, each(&transfer.tls, "tcp", tcp)?))
+pub fn for_transfers(transfer: &crate::config::Transfer) -> Result<Sockets, Diagnostic> {
+    let udp = each(&transfer.listen, "udp", |address| udp::bind(address, 1))?;
+    Ok(Sockets {
+        udp: udp.into_iter().flatten().collect(),
+        tcp: each(&transfer.listen, "tcp", tcp)?,
+        tls: each(&transfer.tls, "tcp", tcp)?,
+        ..Sockets::default()
+    })
 }
 
 /// The addresses that an interface has now.

@@ -11,11 +11,11 @@ use tokio_util::sync::CancellationToken;
 use super::keeper::Kept;
 use super::keys::KeyRing;
 use super::releases::{Command, Order, Releases};
-use super::sockets;
+use super::sockets::{self, Sockets};
 use crate::config::{Config, SecondaryServer, Transfer};
 use crate::diagnostic::Diagnostic;
 use crate::model::time::Clock;
-use crate::model::{Name, Timestamp};
+use crate::model::{Name, NameRef, Timestamp};
 use crate::pipeline::Published;
 use crate::pipeline::report::{
     CanarySays, FleetSays, NotifySays, PublishedSays, TransferSays, VersionSays,
@@ -30,6 +30,7 @@ use crate::publish::transfer::TransferServer;
 use crate::resolver::encrypted::transfers_over_tls;
 use crate::resolver::tcp::{TcpFront, TcpSettings};
 use crate::telemetry::Metrics;
+use crate::zone::Serial;
 
 /// A question with its signature; longer ones are none.
 const QUESTION_OCTETS_MAX: usize = 1232;
@@ -136,9 +137,9 @@ impl Prepared {
         let failed = |error: std::io::Error| {
             Diagnostic::error(format!("zone transfer: {error}")).hint("see `[publish.transfer]`")
         };
-        let (datagrams, connections, encrypted) = sockets::for_transfers(transfer)?;
+        let Sockets { udp, tcp, tls, .. } = sockets::for_transfers(transfer)?;
         let service = self.transfers.service();
-        for socket in datagrams {
+        for socket in udp {
             socket.set_nonblocking(true).map_err(failed)?;
             let socket = UdpSocket::from_std(socket).map_err(failed)?;
             let (until, answering) = (stop.clone(), answer_datagrams(socket, service.clone()));
@@ -146,11 +147,11 @@ impl Prepared {
         }
         let settings = TcpSettings { idle: IDLE, write: IDLE, ..TcpSettings::default() };
         let mut fronts = Vec::new();
-        fronts.push(TcpFront::start_transfers(connections, &service, settings).map_err(failed)?);
-        if let (false, Some(files)) = (encrypted.is_empty(), &transfer.certificate) {
+        fronts.push(TcpFront::start_transfers(tcp, &service, settings).map_err(failed)?);
+        if let (false, Some(files)) = (tls.is_empty(), &transfer.certificate) {
             let kept = Kept::open(files)?;
             let certificates = kept.certificates.clone();
-            let front = transfers_over_tls(encrypted, &certificates, &service, settings);
+            let front = transfers_over_tls(tls, &certificates, &service, settings);
             fronts.push(front.map_err(failed)?);
             let until = stop.clone();
             tokio::spawn(async move { until.run_until_cancelled(kept.keep()).await });
@@ -194,6 +195,11 @@ async fn answer_datagrams(socket: UdpSocket, service: Arc<dyn TransferService>) 
 }
 
 impl Transfers {
+    /// The serial that secondaries see of a zone.
+    pub fn serial_of(&self, zone: NameRef<'_>) -> Option<Serial> {
+        self.primary.of(zone).map(|offer| offer.stable.serial())
+    }
+
     /// Who answers secondaries.
     pub fn service(&self) -> Arc<dyn TransferService> {
         self.server.clone()

@@ -33,6 +33,10 @@ pub struct Why {
     pub snapshot: String,
     /// What a client is told.
     pub outcome: Outcome,
+    /// The answer as it was resolved for this: the name and what its aliases lead to. Empty where
+    /// nothing had to be resolved.
+    #[serde(default)]
+    pub answer: Vec<StepSays>,
     /// Every rule that matches, in order of precedence.
     pub matches: Vec<Match>,
     /// Entries of the policy's own lists that take it in.
@@ -62,6 +66,17 @@ pub struct Outcome {
     pub text: String,
 }
 
+/// A name of an answer's chain.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepSays {
+    /// The name.
+    pub name: String,
+    /// Its addresses.
+    pub addresses: Vec<std::net::IpAddr>,
+    /// The servers on the way to it, from the top down, each once.
+    pub nameservers: Vec<String>,
+}
+
 /// A rule that matches.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Match {
@@ -71,6 +86,9 @@ pub struct Match {
     pub kind: String,
     /// The trigger.
     pub trigger: String,
+    /// The alias's target that it matched, where that is not the query name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub behind: Option<String>,
     /// The action that applies, overrides included.
     pub action: String,
     /// Whether this rule decided.

@@ -6,16 +6,19 @@ use std::net::IpAddr;
 use super::Published;
 use super::report::{
     Contribution, EntrySays, GuardSays, Match, Mban, Outcome, ScoreSays, SourceSays, StandingSays,
-    Why,
+    StepSays, Why,
 };
 use super::sources::{Scored, Source};
 use super::standing::Standing;
 use super::verdicts::Verdict;
 use crate::evidence::NameClaim;
-use crate::model::{AnswerFacts, Indicator, Name, NameRef, Scope, Timestamp, TriggerKind, Trust};
+use crate::model::{
+    AnswerFacts, AnswerStep, Indicator, Name, NameRef, Nameserver, Scope, Timestamp, TriggerKind,
+    Trust,
+};
 use crate::policy;
 use crate::scoring::{self, Explanation, Facts, Kind, Level, Previous};
-use crate::snapshot::{self, Fate, Query, Transport};
+use crate::snapshot::{self, Fate, Query, Step, Transport};
 use crate::zone::Mode;
 
 /// What is asked about.
@@ -29,6 +32,23 @@ pub struct Subject {
     pub client: IpAddr,
     /// How it asks.
     pub transport: Transport,
+    /// DO.
+    pub dnssec_ok: bool,
+    /// RD.
+    pub recursion_desired: bool,
+}
+
+impl Subject {
+    fn query(&self) -> Query<'_> {
+        Query {
+            name: self.name.as_ref(),
+            rtype: self.rtype,
+            client: self.client,
+            transport: self.transport,
+            recursion_desired: self.recursion_desired,
+            dnssec_ok: self.dnssec_ok,
+        }
+    }
 }
 
 impl Published {
@@ -36,14 +56,7 @@ impl Published {
     /// without them, rules about addresses and servers cannot be looked at, which is said.
     pub fn why(&self, subject: &Subject, facts: Option<&AnswerFacts>, now: Timestamp) -> Why {
         let name = subject.name.as_ref();
-        let query = Query {
-            name,
-            rtype: subject.rtype,
-            client: subject.client,
-            transport: subject.transport,
-            recursion_desired: true,
-            dnssec_ok: false,
-        };
+        let query = subject.query();
         let found = self.snapshot.explain(&query, facts);
         let standing = self.standings.of(name);
         let sources = self.sources_on(name, &standing);
@@ -51,12 +64,15 @@ impl Published {
         let score = scored.as_ref().map(|scored| self.score_of(scored.as_ref(), now));
         let matches: Vec<Match> = found.iter().map(|m| self.match_says(m)).collect();
         let outcome = self.outcome(&found, &matches);
-        let changes = self.changes(&outcome, score.as_ref());
+        let mut changes = self.changes(&outcome, score.as_ref());
+        changes.extend(self.ways_around(&found, &query));
         Why {
             indicator: name.to_string(),
             at: now.0,
             snapshot: self.snapshot.id().to_string(),
             outcome,
+            answer: facts
+                .map_or_else(Vec::new, |facts| facts.steps.iter().map(step_says).collect()),
             matches,
             entries: self.entries_on(&subject.name, now),
             sources,
@@ -67,11 +83,41 @@ impl Published {
         }
     }
 
+    /// Whether what the subject is told depends on an answer that is not known yet.
+    pub fn needs_answer(&self, subject: &Subject) -> bool {
+        let any_rule = TriggerKind::ALL.iter().any(|kind| self.snapshot.having(*kind) != 0);
+        any_rule && matches!(self.snapshot.begin(&subject.query()), Step::Resolve(_))
+    }
+
+    /// Bits with which the same client would get around the rule that decides.
+    fn ways_around(&self, found: &[snapshot::Match<'_>], query: &Query<'_>) -> Vec<String> {
+        let decided = found.iter().find(|m| m.fate == Fate::Decides);
+        let Some(hit) = decided.map(|m| &m.hit).filter(|h| h.response.rewrites(query.transport))
+        else {
+            return Vec::new();
+        };
+        let Some(zone) = self.snapshot.zone(hit.zone) else { return Vec::new() };
+        let name = zone.zone.origin();
+        let mut ways = Vec::new();
+        if !zone.options.break_dnssec && !query.dnssec_ok {
+            ways.push(format!(
+                "a client that sets DO gets a signed answer untouched: {name} has `break_dnssec` off"
+            ));
+        }
+        if zone.options.recursive_only {
+            ways.push(format!(
+                "a client that leaves RD out is not touched: {name} has `recursive_only` on"
+            ));
+        }
+        ways
+    }
+
     fn match_says(&self, found: &snapshot::Match<'_>) -> Match {
         Match {
             zone: self.zone_name(found.hit.zone),
             kind: found.hit.kind.as_str().to_owned(),
             trigger: found.hit.matched.to_string(),
+            behind: (found.hit.stage > 0).then(|| found.hit.name.to_string()),
             action: found.hit.response.as_str().to_owned(),
             decided: found.fate == Fate::Decides,
             reason: found.fate.to_string(),
@@ -321,7 +367,7 @@ impl Published {
         if facts.is_none() && looks_at_answers {
             missing.push(
                 "the name was not resolved for this answer: rules about answer addresses and \
-                 nameservers are not among the matches"
+                 nameservers, and about what aliases lead to, are not among the matches"
                     .to_owned(),
             );
         }
@@ -330,6 +376,19 @@ impl Published {
         }
         missing
     }
+}
+
+fn step_says(step: &AnswerStep) -> StepSays {
+    let mut nameservers = Vec::new();
+    // Root servers given by address have no name.
+    let named = |server: &&Nameserver| !server.name.as_ref().is_root();
+    for server in step.nameservers.iter().flat_map(|cut| cut.iter()).filter(named) {
+        let says = format!("{} of {}", server.name, server.zone);
+        if !nameservers.contains(&says) {
+            nameservers.push(says);
+        }
+    }
+    StepSays { name: step.name.to_string(), addresses: step.addresses.clone(), nameservers }
 }
 
 /// How far a source is trusted, in words.

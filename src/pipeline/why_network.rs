@@ -21,6 +21,7 @@ impl Published {
             missing.push("popularity: no list is in force".to_owned());
         }
         Why {
+            answer: Vec::new(),
             indicator: indicator.to_string(),
             at: now.0,
             snapshot: self.snapshot.id().to_string(),
@@ -51,6 +52,7 @@ impl Published {
                 decided |= decides;
                 let action = zone.zone.effects().get(*effect as usize);
                 matches.push(Match {
+                    behind: None,
                     zone: zone.zone.origin().to_string(),
                     kind: TriggerKind::AnswerAddress.as_str().to_owned(),
                     trigger: listed.to_string(),

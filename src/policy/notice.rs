@@ -1,10 +1,14 @@
 //! What people are told about an answer that policy changed.
 
 use crate::zone::options::ExtendedError;
+use crate::zone::structured::{StructuredError, WORD_OCTETS_MAX};
 
 /// The longest text of an extended error, in octets. The option travels in a UDP answer beside
 /// the question and an SOA, and 200 octets leave room for both in the 512 that any client takes.
 pub const TEXT_OCTETS_MAX: usize = 200;
+
+/// The sub-error "DNS Operator Policy" of draft-ietf-dnsop-structured-dns-error.
+const RESOLVER_POLICY: u8 = 6;
 
 /// Words for people.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,7 +60,27 @@ impl Notice {
         };
         let with_contact = self.contact.as_ref().map(|contact| format!("{text}; ask {contact}"));
         let text = with_contact.filter(|long| long.len() <= TEXT_OCTETS_MAX);
-        ExtendedError { code, text: text.unwrap_or_else(|| self.own_text(kind)) }
+        ExtendedError {
+            code,
+            text: text.unwrap_or_else(|| self.own_text(kind)),
+            structured: self.structured(kind),
+        }
+    }
+
+    /// The same as data, where the contact is an address that a client can use.
+    fn structured(&self, kind: NoticeKind) -> Option<StructuredError> {
+        let contact = self.contact.as_ref()?;
+        let uri = match contact.contains('@') && !contact.contains(':') {
+            true => format!("mailto:{contact}"),
+            false => contact.clone(),
+        };
+        let short = |name: &&String| name.len() <= WORD_OCTETS_MAX;
+        StructuredError::is_contact(&uri).then(|| StructuredError {
+            contacts: vec![uri],
+            organisation: self.organisation.as_ref().filter(short).cloned(),
+            suberror: (kind != NoticeKind::Filtered).then_some(RESOLVER_POLICY),
+            database: None,
+        })
     }
 
     fn own_text(&self, kind: NoticeKind) -> String {

@@ -63,6 +63,8 @@ pub struct ExtendedError {
 }
 
 impl ExtendedError {
+    /// The codes of what validation finds, from DNSSEC Bogus to NSEC Missing.
+    pub const DNSSEC: std::ops::RangeInclusive<u16> = Self::DNSSEC_BOGUS..=Self::NSEC_MISSING;
     /// Longer text is cut: an error must not make a reply too large for UDP.
     pub const TEXT_OCTETS_MAX: usize = 200;
     /// Other.
@@ -71,6 +73,14 @@ impl ExtendedError {
     pub const STALE_ANSWER: u16 = 3;
     /// DNSSEC Bogus.
     pub const DNSSEC_BOGUS: u16 = 6;
+    /// Signature Expired.
+    pub const SIGNATURE_EXPIRED: u16 = 7;
+    /// Signature Not Yet Valid.
+    pub const SIGNATURE_NOT_YET_VALID: u16 = 8;
+    /// RRSIGs Missing.
+    pub const RRSIGS_MISSING: u16 = 10;
+    /// NSEC Missing.
+    pub const NSEC_MISSING: u16 = 12;
     /// Cached Error.
     pub const CACHED_ERROR: u16 = 13;
     /// Blocked: by the operator of this server.
@@ -134,6 +144,14 @@ pub enum UpstreamError {
     /// The answer fails DNSSEC validation, and CD was not set.
     #[error("DNSSEC validation failed: {}", .0.text)]
     Bogus(ExtendedError),
+    /// The name is an alias, and what it leads to cannot be resolved.
+    #[error("{error}")]
+    Broken {
+        /// Why not.
+        error: Box<Self>,
+        /// The aliases as far as they go, with their facts: policy may have a say at the last.
+        chain: Arc<Resolution>,
+    },
 }
 
 impl UpstreamError {
@@ -147,12 +165,29 @@ impl UpstreamError {
                 ExtendedError::new(ExtendedError::NO_REACHABLE_AUTHORITY, self.to_string())
             }
             Self::Failed(extended) | Self::Bogus(extended) => extended.clone(),
+            Self::Broken { error, .. } => error.extended_error(),
         }
     }
 
     /// Whether the question failed (and may be remembered, RFC 9520) rather than this program.
     pub fn concerns_the_question(&self) -> bool {
-        !matches!(self, Self::Busy | Self::ClientBusy)
+        !matches!(self.cause(), Self::Busy | Self::ClientBusy)
+    }
+
+    /// The failure itself, without the aliases that led to it.
+    pub fn cause(&self) -> &Self {
+        match self {
+            Self::Broken { error, .. } => error.cause(),
+            error => error,
+        }
+    }
+
+    /// The aliases that led to the failure.
+    pub fn chain(&self) -> Option<&Resolution> {
+        match self {
+            Self::Broken { chain, .. } => Some(chain),
+            _ => None,
+        }
     }
 }
 

@@ -116,6 +116,7 @@ impl Truth<'_> {
     fn facts(&self) -> Option<&AnswerFacts> {
         match self {
             Self::Resolved(answer, _) => Some(&answer.resolution.facts),
+            Self::Failed(error) => error.chain().map(|chain| &chain.facts),
             _ => None,
         }
     }
@@ -345,6 +346,9 @@ impl<'a> Flow<'a> {
             Some(Truth::Resolved(answer, _)) if hit.stage > 0 => {
                 Some(rewrite::lead(&answer.resolution, answer.ttl, self.request.name, hit.name))
             }
+            Some(Truth::Failed(error)) if hit.stage > 0 => error
+                .chain()
+                .map(|chain| rewrite::lead(chain, Ttl::Aged(0), self.request.name, hit.name)),
             _ => None,
         };
         let outcome = match lead {
@@ -458,7 +462,9 @@ impl<'a> Flow<'a> {
     fn write(&self, hit: &Hit<'_>, code: u16, body: Body<'_>, negative: bool, out: &mut Vec<u8>) {
         let zone = self.in_force.zone(hit.zone);
         let place = if negative { SoaPlace::Both } else { SoaPlace::Additional };
-        let mut text = Text::default();
+        let (mut text, mut json) = (Text::default(), String::new());
+        let edns = self.request.edns;
+        let as_data = edns.is_some_and(|edns| edns.structured_errors);
         let reply = Reply {
             body,
             soa: zone.filter(|zone| zone.policy.options.add_soa).map(|zone| SoaRecord {
@@ -467,8 +473,8 @@ impl<'a> Flow<'a> {
                 place,
             }),
             reason: zone
-                .filter(|_| self.request.edns.is_some())
-                .and_then(|zone| reason(zone, hit, &mut text)),
+                .filter(|_| edns.is_some())
+                .and_then(|zone| reason(zone, hit, as_data, &mut text, &mut json)),
             ..Reply::empty(code)
         };
         reply.write(&self.envelope, out);

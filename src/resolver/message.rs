@@ -86,6 +86,7 @@ pub(in crate::resolver) mod option {
     pub const KEEPALIVE: u16 = 11;
     pub const PADDING: u16 = 12;
     pub const EXTENDED_ERROR: u16 = 15;
+    pub const STRUCTURED_ERROR: u16 = 26;
 }
 
 const OPCODE_QUERY: u8 = 0;
@@ -154,6 +155,9 @@ pub struct Edns<'p> {
     pub keepalive: bool,
     /// Whether the client padded its query, and so wants the answer padded (RFC 7830).
     pub padded: bool,
+    /// Whether the client reads the text of extended errors as data: it says so with an option of
+    /// its own, by the first texts of draft-ietf-dnsop-structured-dns-error with an extended error.
+    pub structured_errors: bool,
 }
 
 impl Request<'_> {
@@ -397,6 +401,7 @@ fn read_edns<'p>(record: &RawRecord<'p>) -> Option<Edns<'p>> {
             }
             option::KEEPALIVE => edns.keepalive = true,
             option::PADDING => edns.padded = true,
+            option::STRUCTURED_ERROR | option::EXTENDED_ERROR => edns.structured_errors = true,
             _ => {}
         }
         rest = tail;

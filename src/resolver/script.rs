@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use hickory_proto::op::{Message, MessageType, OpCode, Query};
-use hickory_proto::rr::rdata::opt::EdnsCode;
+use hickory_proto::rr::rdata::opt::{EdnsCode, EdnsOption};
 use hickory_proto::rr::{Name as HickoryName, RecordType};
 use hickory_proto::serialize::binary::{BinEncodable, BinEncoder, NameEncoding};
 use hickory_proto::serialize::txt::Parser;
@@ -27,6 +27,7 @@ use crate::model::{
 };
 use crate::ports::{
     Question, Record, Resolution, Sections, Security, TransferService, Upstream, UpstreamError,
+    WhyService,
 };
 use crate::snapshot::Snapshot;
 use crate::telemetry::events::{EventReceiver, channel};
@@ -233,6 +234,7 @@ pub struct Plan {
     pub settings: Option<HandlerSettings>,
     pub special: SpecialSettings,
     pub transfers: Option<Arc<dyn TransferService>>,
+    pub why: Option<Arc<dyn WhyService>>,
 }
 
 pub fn rig(zones: impl Into<Vec<PolicyZone>>, world: World) -> Rig {
@@ -252,6 +254,7 @@ impl Rig {
             upstream: Arc::new(CachingUpstream::new(CacheSettings::default(), world.clone())),
             runtime: tokio::runtime::Handle::current(),
             transfers: plan.transfers,
+            why: plan.why,
             clock: world.clone(),
             events: sender,
         };
@@ -261,7 +264,7 @@ impl Rig {
         Self { handler, world, metrics, in_force, events, shard }
     }
 
-    /// Asks `name type [tcp] [dot] [@client] [do] [rd=0] [noedns] [ad]` and writes the reply as text.
+    /// Asks `name type [tcp] [dot] [@client] [do] [rd=0] [noedns] [sde] [ede] [ad]` and writes the reply as text.
     pub async fn ask(&self, question: &str) -> String {
         let (packet, client) = query(question);
         let mut out = Vec::new();
@@ -309,6 +312,13 @@ pub fn query(question: &str) -> (Vec<u8>, Client) {
     if !has("noedns") {
         let mut edns = hickory_proto::op::Edns::new();
         edns.set_max_payload(1232).set_dnssec_ok(has("do"));
+        if has("sde") {
+            // The option of draft-ietf-dnsop-structured-dns-error.
+            edns.options_mut().insert(EdnsOption::Unknown(26, Vec::new()));
+        }
+        if has("ede") {
+            edns.options_mut().insert(EdnsOption::Unknown(15, vec![0, 0]));
+        }
         message.set_edns(edns);
     }
     let address = words.iter().find_map(|w| w.strip_prefix('@')).unwrap_or("127.0.0.1");

@@ -1,6 +1,7 @@
 //! What an operator may choose for a policy zone on top of its rules.
 
 use super::Zone;
+use super::structured::StructuredError;
 use crate::model::{Action, GroupSet, Name};
 
 /// Whether rules act.
@@ -54,6 +55,15 @@ pub struct ExtendedError {
     pub code: u16,
     /// EXTRA-TEXT for people; may be empty.
     pub text: String,
+    /// More, for clients that read it as data.
+    pub structured: Option<StructuredError>,
+}
+
+impl ExtendedError {
+    /// A code with its text.
+    pub fn new(code: u16, text: impl Into<String>) -> Self {
+        Self { code, text: text.into(), structured: None }
+    }
 }
 
 /// How a policy zone is applied. The names are BIND's where it has one.
@@ -103,7 +113,7 @@ impl ZoneOptions {
             min_ns_dots: 1,
             max_policy_ttl: 3600,
             add_soa: true,
-            extended_error: Some(ExtendedError { code: 15, text: String::new() }),
+            extended_error: Some(ExtendedError::new(15, "")),
             groups: GroupSet::NONE,
         }
     }

@@ -77,8 +77,7 @@ class Resolver(Plugin):
 
     def upstream(self, sc):
         if self.needs_forwarder:
-            return table("[upstream]", mode="forward", servers=[server(sc.forwarder)],
-                         trust_ad=bool(sc.trust_anchors))
+            return table("[upstream]", mode="forward", servers=[server(sc.forwarder)])
         # Servers for everything are root servers.
         roots = [a for u in sc.upstreams if u.name == "." and u.kind != "forward" for a in u.addrs]
         conf = table("[upstream]", mode="recursion", roots=roots or ["192.0.2.254"],

@@ -25,8 +25,17 @@ pub struct Fronts {
 impl Fronts {
     /// Starts one whose `[resolver]` has these lines as well.
     pub fn start(resolver: &str) -> Self {
+        Self::with(resolver, "")
+    }
+
+    /// Starts one with this configuration behind the usual one.
+    pub fn over(configuration: &str) -> Self {
+        Self::with("", configuration)
+    }
+
+    fn with(resolver: &str, configuration: &str) -> Self {
         let [tls, https, quic, http3] = [(); 4].map(|()| free_port());
-        let instance = Instance::new("");
+        let instance = Instance::new(configuration);
         renew_certificate(&instance);
         let path = instance.path("sekisho.toml");
         let text = std::fs::read_to_string(&path).unwrap();

@@ -6,10 +6,12 @@
 
 #![allow(dead_code, reason = "each test file uses its own part of this")]
 
+pub mod dice;
 pub mod encrypted;
 pub mod instance;
 pub mod scenario;
 pub mod standin;
+pub mod tree;
 pub mod world;
 
 use std::io::{BufRead, BufReader, Read, Write};

@@ -19,6 +19,9 @@ pub fn why(why: &Why) -> String {
         why.outcome.text
     );
     out.push_str(&styled(FAINT, format!("snapshot {}\n", why.snapshot)));
+    if !why.answer.is_empty() {
+        section(&mut out, "the answer", answer(why));
+    }
     section(&mut out, "rules that match, in order of precedence", matches(why));
     if !why.entries.is_empty() {
         section(&mut out, "entries of the policy", entries(why));
@@ -44,6 +47,19 @@ fn list(out: &mut String, title: &str, items: &[String]) {
     }
 }
 
+fn answer(why: &Why) -> String {
+    let mut columns = Columns::default();
+    for step in &why.answer {
+        let addresses: Vec<String> = step.addresses.iter().map(ToString::to_string).collect();
+        columns.row([
+            plain(&step.name),
+            plain(addresses.join(", ")),
+            cell(FAINT, harmless(&step.nameservers.join(", "))),
+        ]);
+    }
+    columns.lines(2)
+}
+
 fn matches(why: &Why) -> String {
     let mut columns = Columns::default();
     for m in &why.matches {
@@ -52,7 +68,12 @@ fn matches(why: &Why) -> String {
             cell(style, if m.decided { "*" } else { " " }),
             cell(style, &m.zone),
             plain(&m.kind),
-            cell(style, &m.trigger),
+            cell(
+                style,
+                m.behind
+                    .as_ref()
+                    .map_or_else(|| m.trigger.clone(), |b| format!("{} for {b}", m.trigger)),
+            ),
             cell(style, &m.action),
             cell(FAINT, &m.reason),
         ]);

@@ -2,6 +2,7 @@
 //! has every key with what it is for.
 
 mod elsewhere;
+mod files;
 mod key;
 mod pdns;
 mod prediction;
@@ -40,6 +41,7 @@ pub(super) fn read(root: &Table<'_>, file: &str) -> Config {
         PathBuf::from(root.get(key).and_then(|v| path(&v)).unwrap_or(otherwise))
     };
     let licences = [("personal", LicenceMode::Personal), ("commercial", LicenceMode::Commercial)];
+    let dnssec = section(root, "dnssec", dnssec);
     let keys = key::keys(root, file);
     Config {
         state_directory: directory("state_directory", "var"),
@@ -50,8 +52,8 @@ pub(super) fn read(root: &Table<'_>, file: &str) -> Config {
             .and_then(|v| v.word(&licences))
             .unwrap_or(LicenceMode::Commercial),
         resolver: section(root, "resolver", resolver::resolver),
-        upstream: section(root, "upstream", upstream::upstream),
-        dnssec: section(root, "dnssec", dnssec),
+        upstream: section(root, "upstream", |table| upstream::upstream(table, dnssec.validate)),
+        dnssec,
         page: section(root, "page", |table| Page {
             listen: table.map_or_else(Vec::new, |table| listen(table, "listen")),
         }),
@@ -205,8 +207,8 @@ pub(super) mod tests {
             (
                 "[resolver]\ntls = 1\n",
                 "error: unknown key `tls` in `[resolver]`\n  --> s.toml:2:1\n\
-                 hint: known here are `allow_from`, `listen`, `cache_size`, `local_zones`, `dns64`, \
-                 `encrypted`, `limits` and `rate_limit`",
+                 hint: known here are `allow_from`, `listen`, `cache_size`, `prefetch`, `serve_stale`, \
+                 `local_zones`, `dns64`, `encrypted`, `limits` and `rate_limit`",
             ),
             (
                 "[api]\nhttp = '192.0.2.1:80'\n",
@@ -220,8 +222,14 @@ pub(super) mod tests {
             ),
             (
                 "[dnssec]\ntrust_anchors = ''\n",
-                "error: no trust anchor is given\n  --> s.toml:2:17\n\
-                 hint: DNSKEY records of the root, one a line: `. 172800 IN DNSKEY 257 3 8 AwEA…`",
+                "error: trust anchors: no key\n  --> s.toml:2:17\n\
+                 hint: DNSKEY records, one a line: `. 172800 IN DNSKEY 257 3 8 AwEA…`; a line `iana` \
+                 stands for the root's published keys",
+            ),
+            (
+                "[upstream]\nmode = 'forward'\nservers = 'udp://192.0.2.1'\ntrust_ad = true\n",
+                "error: answers are validated here, so nobody's word is needed\n  --> s.toml:4:12\n\
+                 hint: leave `trust_ad` out, or say `validate = false` in `[dnssec]`",
             ),
         ] {
             assert_eq!(findings(text), finding, "{text}");

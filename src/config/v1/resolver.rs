@@ -20,6 +20,9 @@ const CACHE_OCTETS: u64 = 64 << 20;
 const CACHE_OCTETS_MIN: u64 = 1 << 20;
 /// A tebibyte, so that a slip in the unit is seen.
 const CACHE_OCTETS_MAX: u64 = 1 << 40;
+/// Answers past their end, by default and at most (RFC 8767 section 5: one to three days are of use).
+const STALE_SECONDS: u32 = 86_400;
+const STALE_SECONDS_MAX: u32 = 7 * 86_400;
 /// The most prefixes of translators; a network has one, or two while it moves.
 const PREFIXES_MAX: usize = 8;
 /// The longest name of an interface (IFNAMSIZ of Linux, without its end).
@@ -52,6 +55,10 @@ pub(super) fn resolver(table: Option<&Table<'_>>) -> Resolver {
             Some(_) => networks,
         },
         cache_octets_max: cache.unwrap_or(CACHE_OCTETS),
+        prefetch: get("prefetch").and_then(|v| v.flag()).unwrap_or(true),
+        stale_max_seconds: get("serve_stale")
+            .and_then(|v| v.parse(|text| words::seconds(text, 0..=STALE_SECONDS_MAX)))
+            .unwrap_or(STALE_SECONDS),
         local_zones: table.and_then(|t| t.table("local_zones", local_zones)).unwrap_or_default(),
         dns64: table.and_then(|t| t.table("dns64", dns64)).flatten(),
         encrypted: table.and_then(|t| t.table("encrypted", encrypted)).unwrap_or_default(),
@@ -240,6 +247,11 @@ mod tests {
         );
         assert_eq!(found, "");
         let other = config.unwrap().resolver;
+        assert!(other.prefetch && other.stale_max_seconds == 86_400);
+        let (config, found) = read("[resolver]\nprefetch = false\nserve_stale = '0s'\n");
+        assert_eq!(found, "");
+        let without = config.unwrap().resolver;
+        assert!(!without.prefetch && without.stale_max_seconds == 0);
         let interfaces: Vec<(&str, u16)> =
             other.interfaces.iter().map(|i| (i.name.as_str(), i.port)).collect();
         assert_eq!(interfaces, [("eth0", 53), ("br-lan", 5353)]);

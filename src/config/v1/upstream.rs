@@ -54,7 +54,8 @@ fn addresses(table: &Table<'_>, key: &'static str) -> Vec<IpAddr> {
     table.list(key).iter().filter_map(|value| value.parse(address)).collect()
 }
 
-pub(super) fn upstream(table: Option<&Table<'_>>) -> Upstream {
+/// `validate`: whether answers are validated here.
+pub(super) fn upstream(table: Option<&Table<'_>>, validate: bool) -> Upstream {
     let Some(table) = table else {
         return Upstream {
             mode: UpstreamMode::Recursion,
@@ -68,7 +69,7 @@ pub(super) fn upstream(table: Option<&Table<'_>>) -> Upstream {
         };
     };
     Upstream {
-        mode: mode(table),
+        mode: mode(table, validate),
         roots: addresses(table, "roots"),
         zones: zones(table),
         allow_servers: networks(table, "allow_servers"),
@@ -83,7 +84,7 @@ pub(super) fn upstream(table: Option<&Table<'_>>) -> Upstream {
     }
 }
 
-fn mode(table: &Table<'_>) -> UpstreamMode {
+fn mode(table: &Table<'_>, validate: bool) -> UpstreamMode {
     let forward = table
         .get("mode")
         .and_then(|v| v.word(&[("recursion", false), ("forward", true)]))
@@ -98,8 +99,14 @@ fn mode(table: &Table<'_>) -> UpstreamMode {
                 .hint("add `servers`, as in `servers = [\"tls://9.9.9.9@dns.quad9.net\"]`"),
         );
     }
-    let trust_ad = table.get("trust_ad").and_then(|v| v.flag()).unwrap_or(false);
-    UpstreamMode::Forward { servers, trust_ad }
+    let trust_ad = table.get("trust_ad").filter(|v| v.flag().unwrap_or(false));
+    if let Some(value) = trust_ad.as_ref().filter(|_| validate) {
+        value.report(
+            Diagnostic::error("answers are validated here, so nobody's word is needed")
+                .hint("leave `trust_ad` out, or say `validate = false` in `[dnssec]`"),
+        );
+    }
+    UpstreamMode::Forward { servers, trust_ad: trust_ad.is_some() }
 }
 
 fn zones(table: &Table<'_>) -> Vec<UpstreamZone> {

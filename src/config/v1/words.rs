@@ -2,10 +2,10 @@
 
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
-use std::str::FromStr;
 
 use crate::diagnostic::Diagnostic;
 use crate::model::{Name, Network, NetworkError};
+use crate::resolver::upstream::check_anchors;
 
 /// Reads a number with a unit from the table of units.
 fn with_unit(text: &str, units: &[(&str, u64)]) -> Option<u64> {
@@ -72,13 +72,12 @@ pub(super) fn zone_name(text: &str) -> Result<Name, Diagnostic> {
 
 /// Checks trust anchors: DNSKEY records in master file form.
 pub(super) fn trust_anchors(text: &str) -> Result<String, Diagnostic> {
-    let hint = "DNSKEY records of the root, one a line: `. 172800 IN DNSKEY 257 3 8 AwEA…`";
-    match hickory_proto::dnssec::TrustAnchors::from_str(text) {
-        Ok(anchors) if !anchors.is_empty() => Ok(text.to_owned()),
-        Ok(_) => Err(Diagnostic::error("no trust anchor is given").hint(hint)),
-        Err(error) => {
-            Err(Diagnostic::error(format!("the trust anchors are refused: {error}")).hint(hint))
-        }
+    match check_anchors(text) {
+        Ok(()) => Ok(text.to_owned()),
+        Err(error) => Err(Diagnostic::error(error.to_string()).hint(
+            "DNSKEY records, one a line: `. 172800 IN DNSKEY 257 3 8 AwEA…`; a line `iana` stands \
+             for the root's published keys",
+        )),
     }
 }
 

@@ -12,6 +12,7 @@ use crate::pipeline::Order;
 use crate::policy::file::v1::MODES;
 use crate::policy::notice::TEXT_OCTETS_MAX;
 use crate::zone::options::ExtendedError;
+use crate::zone::structured::{CONTACTS_MAX, StructuredError, WORD_OCTETS_MAX};
 use crate::zone::{Override, ZoneOptions};
 
 /// BIND takes at most 64 policy zones, and every query asks every zone.
@@ -158,9 +159,18 @@ fn extended_error(table: &Table<'_>, options: &mut ZoneOptions) {
     match code {
         Some(None) => options.extended_error = None,
         Some(Some(code)) => {
-            options.extended_error = Some(ExtendedError { code, text: String::new() });
+            options.extended_error = Some(ExtendedError::new(code, ""));
         }
         None => {}
+    }
+    let structured = structured_error(table);
+    if let Some(error) = &mut options.extended_error {
+        error.structured = structured;
+    } else if let Some(contact) = table.get("contact") {
+        contact.report(
+            Diagnostic::error("there is no extended error for this contact")
+                .hint("add `extended_error = \"blocked\"` or another code"),
+        );
     }
     let Some(text) = text else { return };
     match &mut options.extended_error {
@@ -174,6 +184,41 @@ fn extended_error(table: &Table<'_>, options: &mut ZoneOptions) {
                 .hint("add `extended_error = \"blocked\"` or another code"),
         ),
     }
+}
+
+/// What clients are told that read extended errors as data.
+fn structured_error(table: &Table<'_>) -> Option<StructuredError> {
+    let contact = |text: &str| match StructuredError::is_contact(text) {
+        true => Ok(text.to_owned()),
+        false => Err(Diagnostic::error(format!("`{text}` is no address that a client can use"))
+            .hint(
+                "as in `mailto:help@example.net`, `https://help.example.net/` or `tel:+1-555-0100`",
+            )),
+    };
+    let values = table.list("contact");
+    if let Some(beyond) = values.get(CONTACTS_MAX) {
+        beyond.report(Diagnostic::error(format!("more than {CONTACTS_MAX} contacts")));
+    }
+    let contacts: Vec<String> =
+        values.iter().take(CONTACTS_MAX).filter_map(|v| v.parse(contact)).collect();
+    let word = |key| {
+        let value = table.get(key)?;
+        if values.is_empty() {
+            let finding =
+                Diagnostic::error(format!("`{key}` is told to clients with a contact only"));
+            value.report(finding.hint("add `contact = [\"mailto:help@example.net\"]`"));
+        }
+        Some(value)
+    };
+    let text = |key| {
+        let value = word(key)?;
+        value.text_within(WORD_OCTETS_MAX).map(str::to_owned)
+    };
+    let organisation = text("organisation");
+    let database = text("incident_database");
+    let suberror = word("suberror").and_then(|v| v.integer(1..=255));
+    let suberror = suberror.and_then(|number| u8::try_from(number).ok());
+    (!contacts.is_empty()).then_some(StructuredError { contacts, organisation, suberror, database })
 }
 
 #[cfg(test)]
@@ -205,7 +250,9 @@ mod tests {
              policy = 'cname *.garden.example'\nlog = false\nrecursive_only = false\n\
              break_dnssec = true\nqname_wait_recurse = false\nnsip_wait_recurse = false\n\
              nsdname_wait_recurse = false\nadd_soa = false\nmin_ns_dots = 2\n\
-             max_policy_ttl = '5m'\nextended_error = 'censored'\nextended_error_text = 'law'\n",
+             max_policy_ttl = '5m'\nextended_error = 'censored'\nextended_error_text = 'law'\n\
+             contact = 'mailto:a@b.example'\norganisation = 'B'\nsuberror = 1\n\
+             incident_database = 'cases'\n",
         );
         assert_eq!(found, "");
         let garden = Name::from_host("garden.example").unwrap();
@@ -221,7 +268,15 @@ mod tests {
             min_ns_dots: 2,
             max_policy_ttl: 300,
             add_soa: false,
-            extended_error: Some(ExtendedError { code: 16, text: "law".to_owned() }),
+            extended_error: Some(ExtendedError {
+                structured: Some(StructuredError {
+                    contacts: vec!["mailto:a@b.example".to_owned()],
+                    organisation: Some("B".to_owned()),
+                    suberror: Some(1),
+                    database: Some("cases".to_owned()),
+                }),
+                ..ExtendedError::new(16, "law")
+            }),
             ..ZoneOptions::draft()
         };
         assert_eq!(
@@ -281,6 +336,16 @@ mod tests {
             read("[[zone]]\nfile = 'a.rpz'\nextended_error_text = 'x'\n").1,
             "error: there is no extended error for this text\n  --> s.toml:3:23\n\
              hint: add `extended_error = \"blocked\"` or another code"
+        );
+        assert_eq!(
+            read("[[zone]]\nfile = 'a.rpz'\noptions = 'ours'\norganisation = 'x'\n").1,
+            "error: `organisation` is told to clients with a contact only\n  --> s.toml:4:16\n\
+             hint: add `contact = [\"mailto:help@example.net\"]`"
+        );
+        assert_eq!(
+            read("[[zone]]\nfile = 'a.rpz'\noptions = 'ours'\ncontact = 'help'\n").1,
+            "error: `help` is no address that a client can use\n  --> s.toml:4:11\n\
+             hint: as in `mailto:help@example.net`, `https://help.example.net/` or `tel:+1-555-0100`"
         );
     }
     #[test]

@@ -98,6 +98,8 @@ const BOGUS_SECONDS_MAX: u32 = 60;
 const PREFETCH_TTL_SECONDS_MIN: u32 = 10;
 /// An entry's own struct, its key, and what the allocator and the map add.
 const ENTRY_OCTETS: u64 = 320;
+/// A failure's own aliases, beside what they hold.
+const CHAIN_OCTETS: u64 = 160;
 /// What an entry takes on average, to size the map.
 const ENTRY_OCTETS_USUAL: u64 = 900;
 
@@ -323,7 +325,7 @@ impl Cache {
             Some(entry) => (entry.data.clone(), entry.failure.clone()),
             None => (None, None),
         };
-        let is_bogus = matches!(error, UpstreamError::Bogus(_));
+        let is_bogus = matches!(error.cause(), UpstreamError::Bogus(_));
         let data = data.filter(|data| !is_bogus && now < self.useful_until(data));
         let longest = self.settings.failure_ttl_max_seconds.clamp(1, *FAILURE_SECONDS.end());
         // Failures in a row; a pause longer than the longest time begins a new row.
@@ -340,7 +342,10 @@ impl Cache {
 
     fn put(&self, question: &Question, data: Option<Arc<Data>>, failure: Option<Failure>) {
         let of_data = data.as_ref().map_or(0, |data| heap_octets(&data.resolution));
-        let octets = ENTRY_OCTETS + question.name.as_ref().key().len() as u64 + of_data;
+        let chain = failure.as_ref().and_then(|failure| failure.error.chain());
+        let of_failure = chain.map_or(0, |chain| CHAIN_OCTETS + heap_octets(chain));
+        let name_octets = question.name.as_ref().key().len() as u64;
+        let octets = ENTRY_OCTETS + name_octets + of_data + of_failure;
         self.map.insert(question.clone(), Arc::new(Entry { data, failure, octets }));
     }
 

@@ -179,7 +179,7 @@ impl CachingUpstream {
         let asking = tokio::spawn(async move { this.ask(&asked, client).await });
         match timeout(self.cache.settings.stale_client_timeout, asking).await {
             Ok(Ok(Ok(resolution))) => Ok(Answer::new(resolution)),
-            Ok(Ok(Err(bogus @ UpstreamError::Bogus(_)))) => Err(bogus),
+            Ok(Ok(Err(error))) if matches!(error.cause(), UpstreamError::Bogus(_)) => Err(error),
             _ => {
                 count(&self.counters.stale);
                 Ok(stale)

@@ -12,6 +12,7 @@ use crate::model::{Action, Rule};
 use crate::ports::Security;
 use crate::telemetry::{CacheLookup, Outcome};
 use crate::zone::options::ExtendedError;
+use crate::zone::structured::StructuredError;
 use crate::zone::{Mode, Override, PolicyZone};
 
 const GOOD: &str = "www.good.test. 300 A 198.51.100.10";
@@ -318,13 +319,39 @@ async fn a_zone_may_leave_out_its_soa_and_word_its_reason_or_give_none() {
     );
     let rig1 = rig([quiet], world());
     assert_eq!(rig1.ask_fast("www.bad.test A"), "NXDomain rd ra");
-    let worded = options(
-        |o| o.extended_error = Some(ExtendedError { code: 17, text: "ask the help desk".into() }),
-        rules(),
-    );
+    let worded =
+        options(|o| o.extended_error = Some(ExtendedError::new(17, "ask the help desk")), rules());
     let rig2 = rig([worded], world());
     assert!(rig2.ask_fast("www.bad.test A").ends_with("\nerror 17 ask the help desk"));
     assert!(!rig2.ask_fast("www.bad.test A noedns").contains("error"));
+}
+
+#[tokio::test]
+async fn who_reads_errors_as_data_gets_contact_reason_and_case() {
+    let rules = vec![rule("*.bad.test", Action::NxDomain)];
+    let told = options(
+        |o| {
+            let structured = StructuredError {
+                contacts: vec!["mailto:help@good.test".to_owned()],
+                organisation: None,
+                suberror: Some(1),
+                database: Some("cases".to_owned()),
+            };
+            let structured = Some(structured);
+            o.extended_error =
+                Some(ExtendedError { structured, ..ExtendedError::new(4, "malware") });
+        },
+        rules,
+    );
+    let rig = rig([told], world());
+    let json = "error 15 {\"c\":[\"mailto:help@good.test\"],\"j\":\"malware\",\"s\":1,\
+                \"fdbs\":[{\"db\":\"cases\",\"id\":\"rpz1.policy: *.bad.test\"}]}";
+    for asking in ["sde", "ede"] {
+        let reply = rig.ask_fast(&format!("www.bad.test A {asking}"));
+        assert!(reply.ends_with(json), "{reply}");
+    }
+    let reply = rig.ask_fast("www.bad.test A");
+    assert!(reply.ends_with("error 4 malware"), "{reply}");
 }
 
 #[tokio::test]

@@ -7,16 +7,36 @@ use crate::model::NameRef;
 use crate::ports::ExtendedError;
 use crate::snapshot::{Hit, Matched};
 
-/// The extended error of a zone: its text, or else the zone and the trigger.
+/// INFO-CODEs of RFC 8914.
+const FORGED_ANSWER: u16 = 4;
+const BLOCKED: u16 = 15;
+
+/// The extended error of a zone: its text, or else the zone and the trigger; as JSON for clients
+/// that read it as data, where the zone has a contact.
 pub(super) fn reason<'t>(
     zone: ZoneInForce<'t>,
     hit: &Hit<'_>,
+    as_data: bool,
     text: &'t mut Text,
+    json: &'t mut String,
 ) -> Option<(u16, &'t str)> {
     let error = zone.policy.options.extended_error.as_ref()?;
-    if !error.text.is_empty() {
+    let structured = error.structured.as_ref().filter(|_| as_data);
+    if structured.is_none() && !error.text.is_empty() {
         return Some((error.code, &error.text));
     }
+    write_case(zone, hit, text);
+    let Some(structured) = structured else { return Some((error.code, text.as_str())) };
+    let case = text.as_str();
+    let justification = if error.text.is_empty() { case } else { &error.text };
+    *json = structured.json(justification, case);
+    // Who reads this needs no forged answer (the draft's section on the server's response).
+    let code = if error.code == FORGED_ANSWER { BLOCKED } else { error.code };
+    Some((code, json))
+}
+
+/// The zone and the trigger.
+fn write_case(zone: ZoneInForce<'_>, hit: &Hit<'_>, text: &mut Text) {
     // Text that is too long is cut.
     let _ = text.write_str(zone.name).and_then(|()| text.write_str(": ")).and_then(|()| match hit
         .matched
@@ -28,7 +48,6 @@ pub(super) fn reason<'t>(
         }
         matched => write!(text, "{matched}"),
     });
-    Some((error.code, text.as_str()))
 }
 
 /// The octets of a lookup form that stand for themselves, the end of a label included.

@@ -42,7 +42,9 @@ impl<'a> Flow<'a> {
                 Finding::Absent { ttl_max } => ttl_max,
             },
             // Servers that do not know the type answer in many ways (section 5.1.2).
-            Truth::Failed(UpstreamError::Failed(_) | UpstreamError::Timeout) => {
+            Truth::Failed(error)
+                if matches!(error.cause(), UpstreamError::Failed(_) | UpstreamError::Timeout) =>
+            {
                 dns64::TTL_SECONDS_MAX
             }
             _ => return Ok(truth),

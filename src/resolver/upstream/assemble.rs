@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use crate::model::{AnswerFacts, AnswerStep, Name, Nameserver};
-use crate::ports::upstream::{RCODE_NAME_ERROR, RCODE_NO_ERROR};
+use crate::ports::upstream::{RCODE_NAME_ERROR, RCODE_NO_ERROR, RCODE_SERVER_FAILURE};
 use crate::ports::{
     ExtendedError, Question, Record, Resolution, Sections, Security, UpstreamError,
 };
@@ -181,6 +181,11 @@ impl<'q> Assembly<'q> {
         self.names().next_back().expect("the query name is the first step")
     }
 
+    /// The type asked for.
+    pub fn wanted(&self) -> u16 {
+        self.question.rtype
+    }
+
     /// Aliases that may still be followed.
     pub fn steps_left(&self) -> usize {
         CHAIN_MAX + 1 - self.steps.len()
@@ -238,7 +243,7 @@ impl<'q> Assembly<'q> {
         let is_signature = |record: &Record| record.rtype == rtype::RRSIG;
         let signed = self.answers.iter().chain(&authorities).any(is_signature);
         if self.security == Security::Bogus && !self.question.checking_disabled {
-            return Err(bogus());
+            return Err(bogus(self.extended.iter().chain(&outcome.extended)));
         }
         let ttl = self.answers.iter().map(|record| record.ttl).min();
         let ttl_seconds = match is_negative {
@@ -257,6 +262,33 @@ impl<'q> Assembly<'q> {
             facts: AnswerFacts { steps: self.steps, signed },
             extended_errors: self.extended,
         })
+    }
+
+    /// The failure to resolve the end of the chain, with the chain if there is one.
+    pub fn broken(
+        mut self,
+        error: UpstreamError,
+        servers: impl Fn(&Name) -> Vec<Arc<[Nameserver]>>,
+    ) -> UpstreamError {
+        if self.steps.len() == 1 {
+            return error;
+        }
+        self.steps.extend(self.service_targets.drain(..).map(step));
+        for step in &mut self.steps {
+            step.nameservers = servers(&step.name);
+        }
+        let name = self.question.name.as_ref();
+        let Ok(sections) = Sections::encode(name, &self.answers, &[]) else { return error };
+        let chain = Resolution {
+            rcode: RCODE_SERVER_FAILURE,
+            is_negative: true,
+            sections,
+            security: self.security.max(Security::Indeterminate),
+            ttl_seconds: 0,
+            facts: AnswerFacts { steps: self.steps, signed: false },
+            extended_errors: self.extended,
+        };
+        UpstreamError::Broken { error: Box::new(error), chain: Arc::new(chain) }
     }
 
     /// The SOA of a negative answer with the time to live of RFC 2308 section 5; with DO the
@@ -306,11 +338,13 @@ pub(super) fn alias_loop() -> UpstreamError {
     failed(ExtendedError::OTHER, "the aliases (CNAME) form a loop or are too many")
 }
 
-pub(super) fn bogus() -> UpstreamError {
-    UpstreamError::Bogus(ExtendedError::new(
-        ExtendedError::DNSSEC_BOGUS,
-        "DNSSEC validation failed",
-    ))
+/// The first of `reasons` that is about validation, or just that it failed.
+pub(super) fn bogus<'e>(reasons: impl IntoIterator<Item = &'e ExtendedError>) -> UpstreamError {
+    let is_about_validation = |error: &&ExtendedError| ExtendedError::DNSSEC.contains(&error.code);
+    let reason = reasons.into_iter().find(is_about_validation).cloned();
+    UpstreamError::Bogus(reason.unwrap_or_else(|| {
+        ExtendedError::new(ExtendedError::DNSSEC_BOGUS, "DNSSEC validation failed")
+    }))
 }
 
 #[cfg(test)]
@@ -434,7 +468,7 @@ mod tests {
         let mut question = Question::plain(parsed("a.test"), 1);
         assert_eq!(resolve(&question, &outcome).unwrap().security, Security::Secure);
         outcome.answers[0].security = Security::Bogus;
-        assert_eq!(resolve(&question, &outcome), Err(bogus()));
+        assert_eq!(resolve(&question, &outcome), Err(bogus([])));
         question.checking_disabled = true;
         assert_eq!(resolve(&question, &outcome).unwrap().security, Security::Bogus);
     }

@@ -6,23 +6,30 @@
 //! longer than the others should be kept waiting, the next is asked as well and the first good
 //! answer wins.
 
+use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwapOption;
 use async_trait::async_trait;
 use futures_util::StreamExt;
-use futures_util::stream::FuturesUnordered;
-use hickory_proto::op::{Message, ResponseCode};
+use futures_util::stream::{self, BoxStream, FuturesUnordered};
+use hickory_net::NetError;
+use hickory_net::runtime::TokioRuntimeProvider;
+use hickory_net::xfer::DnsHandle;
+use hickory_proto::op::{DnsRequest, DnsResponse, Message, ResponseCode};
 use parking_lot::Mutex;
 use tokio::time::{Instant, sleep};
 
 use crate::ports::{ExtendedError, Security, UpstreamError};
 
-use super::assemble::failed;
+use super::assemble::{CHAIN_MAX, Chain, End, alias_of, failed, is_followed, rtype};
 use super::convert::{self, Outcome};
 use super::health::{self, Health};
 use super::route::{Engine, Router};
 use super::server::{CertificateRoots, Manner, Server, ServerError, ServerSettings};
+use super::validate::{Anchors, Validation, Validator};
 use super::{Ask, SettingsError};
 
 /// How to forward.
@@ -30,8 +37,11 @@ use super::{Ask, SettingsError};
 pub struct ForwardSettings {
     /// Whom to ask, in order of preference.
     pub servers: Vec<ServerSettings>,
-    /// Whether the AD bit of the servers is believed and passed on. Only for servers that validate,
-    /// over a path that nobody else can write to.
+    /// Whether and from which keys their answers are validated here. They are asked with DO and CD
+    /// then, so that what they think of the signatures does not matter.
+    pub validation: Validation,
+    /// Whether, where nothing is validated here, the AD bit of the servers is believed and passed
+    /// on. Only for servers that validate, over a path that nobody else can write to.
     pub trust_ad: bool,
     /// Who may have signed the servers' certificates.
     pub certificate_roots: CertificateRoots,
@@ -50,6 +60,7 @@ impl Default for ForwardSettings {
     fn default() -> Self {
         Self {
             servers: Vec::new(),
+            validation: Validation::Off,
             trust_ad: false,
             certificate_roots: CertificateRoots::WebPki,
             server_timeout: Duration::from_secs(2),
@@ -195,20 +206,26 @@ impl From<ServerError> for UpstreamError {
 
 /// Servers that recurse for us.
 pub(super) struct Forwarding {
-    pool: Pool,
+    pool: Arc<Pool>,
     trust_ad: bool,
+    anchors: Option<Anchors>,
+    validator: ArcSwapOption<Validator<Pooled>>,
 }
 
 impl Forwarding {
     pub fn new(settings: &ForwardSettings, epoch: Instant) -> Result<Self, SettingsError> {
-        Ok(Self { pool: Pool::new(settings, true, epoch)?, trust_ad: settings.trust_ad })
+        let forwarding = Self {
+            pool: Arc::new(Pool::new(settings, true, epoch)?),
+            trust_ad: settings.trust_ad,
+            anchors: Anchors::of(&settings.validation)?,
+            validator: ArcSwapOption::empty(),
+        };
+        forwarding.flush()?;
+        Ok(forwarding)
     }
-}
 
-#[async_trait]
-impl Engine for Forwarding {
-    /// Asks the servers. Their own validation counts if their AD bit is trusted.
-    async fn ask(&self, ask: &Ask, _: &Router) -> Result<Outcome, UpstreamError> {
+    /// As the servers say it.
+    async fn plain(&self, ask: &Ask) -> Result<Outcome, UpstreamError> {
         let message = self.pool.ask(ask).await?;
         let mut outcome = convert::outcome(&message);
         let security = match (self.trust_ad, message.metadata.authentic_data) {
@@ -220,6 +237,95 @@ impl Engine for Forwarding {
             item.security = security;
         }
         Ok(outcome)
+    }
+
+    /// The alias at the name, where the servers fail at what it leads to.
+    async fn alias(&self, ask: &Ask, error: UpstreamError) -> Result<Outcome, UpstreamError> {
+        if !is_followed(ask.rtype) || !matches!(error, UpstreamError::Failed(_)) {
+            return Err(error);
+        }
+        let about_alias = Ask { rtype: rtype::CNAME, ..ask.clone() };
+        match self.plain(&about_alias).await {
+            Ok(outcome) if alias_of(&ask.name, &outcome.answers).is_some() => Ok(outcome),
+            _ => Err(error),
+        }
+    }
+}
+
+/// Where a chain of aliases ends in nothing, the proofs are about its end, and a validator takes
+/// them for those of its beginning. So the alias is asked for on its own, and the router then asks
+/// for its target.
+async fn validated(validator: &Validator<Pooled>, ask: &Ask) -> Result<Outcome, UpstreamError> {
+    let found = validator.resolve(&ask.name, ask.rtype).await.map_err(of_pool)?;
+    let answers = &found.outcome.answers;
+    let chain = Chain::follow(&ask.name, ask.rtype, answers, CHAIN_MAX, |_| false);
+    if chain.names.is_empty() || chain.end != End::Nothing {
+        return Ok(found.outcome);
+    }
+    let alias = validator.resolve(&ask.name, rtype::CNAME).await.map_err(of_pool)?;
+    Ok(alias.outcome)
+}
+
+/// The servers as hickory's validator asks them.
+#[derive(Clone)]
+struct Pooled(Arc<Pool>);
+
+impl DnsHandle for Pooled {
+    type Response = BoxStream<'static, Result<DnsResponse, NetError>>;
+    type Runtime = TokioRuntimeProvider;
+
+    fn send(&self, request: DnsRequest) -> Self::Response {
+        let pool = self.0.clone();
+        stream::once(async move {
+            let query = request.queries.first().cloned().unwrap_or_default();
+            let ask = Ask {
+                name: convert::name(query.name()),
+                rtype: query.query_type().into(),
+                dnssec_ok: true,
+                checking_disabled: true,
+                depth: 0,
+            };
+            let answer = pool.ask(&ask).await;
+            let message = answer.map_err(|error| NetError::from(io::Error::other(error)))?;
+            DnsResponse::from_message(message).map_err(NetError::from)
+        })
+        .boxed()
+    }
+}
+
+/// What the pool said to the validator.
+fn of_pool(error: NetError) -> UpstreamError {
+    let NetError::Io(io) = &error else {
+        return failed(ExtendedError::OTHER, error.to_string());
+    };
+    match io.get_ref().and_then(|error| error.downcast_ref::<ServerError>()) {
+        Some(error) => error.clone().into(),
+        None => failed(ExtendedError::NETWORK_ERROR, error.to_string()),
+    }
+}
+
+#[async_trait]
+impl Engine for Forwarding {
+    /// Asks the servers, and validates what they say. Where it is not validated, their own
+    /// validation counts if their AD bit is trusted.
+    async fn ask(&self, ask: &Ask, _: &Router) -> Result<Outcome, UpstreamError> {
+        let validator = self.validator.load_full().filter(|of| of.covers(&ask.name));
+        let answer = match &validator {
+            Some(validator) => validated(validator, ask).await,
+            None => self.plain(ask).await,
+        };
+        match answer {
+            Err(error) => self.alias(ask, error).await,
+            answer => answer,
+        }
+    }
+
+    /// The validator remembers what it has validated.
+    fn flush(&self) -> Result<(), SettingsError> {
+        let validator =
+            self.anchors.as_ref().map(|of| Validator::new(of, Pooled(self.pool.clone())));
+        self.validator.store(validator.transpose()?.map(Arc::new));
+        Ok(())
     }
 }
 

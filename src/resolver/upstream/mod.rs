@@ -23,6 +23,7 @@ mod stub;
 mod tap;
 #[cfg(test)]
 mod testing;
+mod validate;
 mod walk;
 
 use std::net::IpAddr;
@@ -46,8 +47,9 @@ use stub::Stub;
 pub use flight::Bounds;
 pub use forward::ForwardSettings;
 pub use rebinding::Rebinding;
-pub use recurse::{RecursionSettings, Validation, host_has_ipv6};
+pub use recurse::{RecursionSettings, host_has_ipv6};
 pub use server::{CertificateRoots, ServerSettings, Transport};
+pub use validate::{Validation, check_anchors};
 
 /// Where answers come from.
 #[derive(Debug, Clone)]
@@ -202,7 +204,10 @@ impl Upstream for UpstreamResolver {
     ) -> Result<Arc<Resolution>, UpstreamError> {
         let (router, asked) = (self.router.clone(), question.clone());
         let resolution = || async move { Box::pin(router.resolve(&asked)).await };
-        self.flights.answer(question, client, resolution).await
+        match self.flights.answer(question, client, resolution).await {
+            Err(UpstreamError::Timeout) => Err(self.router.late(question)),
+            answer => answer,
+        }
     }
 }
 
@@ -477,5 +482,168 @@ mod tests {
         let question = Question { checking_disabled: true, ..Question::plain(parsed("nobody"), 1) };
         let found = upstream.resolve(&question, None).await.unwrap();
         assert_eq!((found.rcode, found.security), (3, Security::Bogus));
+    }
+
+    const CORP: &str = "corp. 300 IN SOA ns.corp. h.corp. 1 2 3 4 60
+        corp. 300 IN NS ns.corp.
+        ns.corp. 300 IN A 192.0.2.9
+        www.corp. 60 IN A 198.51.100.9
+        alias.corp. 60 IN CNAME www.corp.
+        lost.corp. 60 IN CNAME gone.corp.
+        out.corp. 60 IN CNAME www.example.com.";
+
+    fn island(tamper: fn(&mut hickory_proto::op::Message)) -> UpstreamResolver {
+        let corp = SignedZone::new("corp.", CORP);
+        let anchors = Some(corp.anchor());
+        let lines = ". 300 IN SOA ns. h. 1 2 3 4 60
+                     com. 300 IN NS ns.com.
+                     ns.com. 300 IN A 192.0.2.2
+                     corp. 300 IN NS ns.corp.
+                     ns.corp. 300 IN A 192.0.2.9";
+        let network =
+            internet().with("192.0.2.1", zone(".", lines)).with("192.0.2.9", move |query| {
+                let mut answer = corp.answer(query)?;
+                tamper(&mut answer);
+                Some(answer)
+            });
+        let settings = recursion(Validation::On { anchors });
+        UpstreamResolver::with_provider(settings, network).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_key_of_a_lower_zone_makes_it_an_island_of_trust() {
+        let upstream = island(|_| {});
+        for (name, rcode, answers, security) in [
+            ("www.corp", 0, 1, Security::Secure),
+            ("alias.corp", 0, 2, Security::Secure),
+            ("nobody.corp", 3, 0, Security::Secure),
+            ("lost.corp", 3, 1, Security::Secure),
+            ("out.corp", 0, 2, Security::Indeterminate),
+            ("www.example.com", 0, 1, Security::Indeterminate),
+            ("nobody.example.com", 3, 0, Security::Indeterminate),
+        ] {
+            let found = ask(&upstream, name).await.unwrap_or_else(|e| panic!("{name}: {e}"));
+            let shown = (found.rcode, found.sections.answer_count(), found.security);
+            assert_eq!(shown, (rcode, answers, security), "{name}");
+        }
+        let upstream = island(forge);
+        assert!(matches!(ask(&upstream, "www.corp").await, Err(UpstreamError::Bogus(_))));
+        assert!(ask(&upstream, "www.example.com").await.is_ok());
+    }
+
+    fn forge(answer: &mut hickory_proto::op::Message) {
+        for record in &mut answer.answers {
+            if let hickory_proto::rr::RData::A(address) = &mut record.data {
+                address.0 = std::net::Ipv4Addr::new(198, 51, 100, 66);
+            }
+        }
+    }
+
+    fn unsign(answer: &mut hickory_proto::op::Message) {
+        for section in [&mut answer.answers, &mut answer.authorities] {
+            section.retain(|r| r.record_type() != hickory_proto::rr::RecordType::RRSIG);
+        }
+    }
+
+    async fn forwarding(
+        tamper: fn(&mut hickory_proto::op::Message),
+    ) -> (UpstreamResolver, Loopback) {
+        let root = SignedZone::new(".", SIGNED);
+        let validation = Validation::On { anchors: Some(root.anchor()) };
+        let server = Loopback::new(move |query| {
+            assert!(query.metadata.checking_disabled && query.metadata.recursion_desired);
+            let mut answer = root.answer(query)?;
+            if query.queries[0].query_type() == hickory_proto::rr::RecordType::A {
+                tamper(&mut answer);
+            }
+            Some(answer)
+        })
+        .await;
+        let settings = ForwardSettings { validation, ..forward_to(&server) };
+        let settings = UpstreamSettings::new(DefaultRoute::Forward(settings));
+        (UpstreamResolver::new(settings).unwrap(), server)
+    }
+
+    #[tokio::test]
+    async fn what_forwarders_say_is_validated_here() {
+        let (upstream, _server) = forwarding(|_| {}).await;
+        for (name, rcode, answers, security) in [
+            ("www", 0, 1, Security::Secure),
+            ("alias", 0, 2, Security::Secure),
+            ("nobody", 3, 0, Security::Secure),
+            ("text", 0, 0, Security::Secure),
+            ("lost", 3, 1, Security::Secure),
+            ("blank", 0, 1, Security::Secure),
+        ] {
+            let found = ask(&upstream, name).await.unwrap_or_else(|e| panic!("{name}: {e}"));
+            let shown = (found.rcode, found.sections.answer_count(), found.security);
+            assert_eq!(shown, (rcode, answers, security), "{name}");
+        }
+    }
+
+    #[tokio::test]
+    async fn why_a_forwarders_answer_is_bogus_is_told() {
+        for (tamper, name, code) in [
+            (forge as fn(&mut _), "www", ExtendedError::DNSSEC_BOGUS),
+            (unsign, "www", ExtendedError::RRSIGS_MISSING),
+            (forge, "alias", ExtendedError::DNSSEC_BOGUS),
+        ] {
+            let (upstream, _server) = forwarding(tamper).await;
+            let error = ask(&upstream, name).await.unwrap_err();
+            assert!(
+                matches!(error.cause(), UpstreamError::Bogus(of) if of.code == code),
+                "{error:?}"
+            );
+            let question = Question { checking_disabled: true, ..Question::plain(parsed(name), 1) };
+            let found = upstream.resolve(&question, None).await.unwrap();
+            assert_eq!(found.security, Security::Bogus, "{name}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_failure_behind_aliases_comes_with_the_aliases() {
+        let refuse = |query: &hickory_proto::op::Message| {
+            let mut answer = testing::respond(query);
+            answer.metadata.response_code = hickory_proto::op::ResponseCode::Refused;
+            Some(answer)
+        };
+        let lines = "example.com. 300 IN SOA ns. h. 1 2 3 4 60
+                     www.example.com. 60 IN CNAME far.example.com.
+                     far.example.com. 60 IN CNAME www.host.net.";
+        let network = internet().with("192.0.2.3", zone("example.com.", lines));
+        let refusing = network.clone().with("192.0.2.6", refuse);
+        let upstream =
+            UpstreamResolver::with_provider(recursion(Validation::Off), refusing).unwrap();
+        let error = ask(&upstream, "www.example.com").await.unwrap_err();
+        let chain = error.chain().expect("the aliases");
+        assert_eq!((self::chain(chain).len(), chain.sections.answer_count()), (2, 2));
+        // When the time is up, what is known already must do.
+        let silent = network.with("192.0.2.6", |_| None);
+        let mut settings = recursion(Validation::Off);
+        settings.bounds.deadline = std::time::Duration::from_millis(300);
+        let upstream = UpstreamResolver::with_provider(settings, silent).unwrap();
+        let error = ask(&upstream, "www.example.com").await.unwrap_err();
+        assert_eq!(error.cause(), &UpstreamError::Timeout);
+        assert_eq!(self::chain(error.chain().expect("the alias")), ["far.example.com"]);
+        let server = Loopback::new(|query| {
+            let mut answer = testing::respond(query);
+            let (asked, kind) =
+                (query.queries[0].name().to_string(), query.queries[0].query_type());
+            match (asked.as_str(), kind) {
+                ("www.example.", hickory_proto::rr::RecordType::CNAME) => {
+                    answer.answers = testing::records("www.example. 60 IN CNAME gone.example.");
+                }
+                _ => answer.metadata.response_code = hickory_proto::op::ResponseCode::ServFail,
+            }
+            Some(answer)
+        })
+        .await;
+        let mut settings = forward_to(&server);
+        settings.case_randomization = false;
+        let settings = UpstreamSettings::new(DefaultRoute::Forward(settings));
+        let upstream = UpstreamResolver::new(settings).unwrap();
+        let error = ask(&upstream, "www.example").await.unwrap_err();
+        assert_eq!(self::chain(error.chain().expect("the alias")), ["gone.example"]);
+        assert!(ask(&upstream, "other.example").await.unwrap_err().chain().is_none());
     }
 }

@@ -1,9 +1,10 @@
 //! Recursion from the root servers, by hickory's recursor behind the [tap](super::tap).
 //!
 //! What the recursor leaves out is made good here: a chain of aliases that ends in NXDOMAIN or
-//! NODATA comes back whole (the recursor only tells the end, and a validating one takes the proof
-//! of the end for that of the beginning and calls it bogus), and each kind of failure is told apart.
+//! NODATA comes back whole (the recursor only tells the end, and a validator takes the proof of the
+//! end for that of the beginning and calls it bogus), and each kind of failure is told apart.
 
+use std::io;
 use std::net::{IpAddr, Ipv6Addr, UdpSocket};
 use std::str::FromStr;
 use std::sync::Arc;
@@ -11,27 +12,27 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
+use futures_util::StreamExt;
+use futures_util::stream::{self, BoxStream};
 use hickory_net::runtime::TokioRuntimeProvider;
+use hickory_net::xfer::DnsHandle;
 use hickory_net::{DnsError, NetError, NoRecords};
-use hickory_proto::dnssec::{Proof, TrustAnchors};
-use hickory_proto::op::{Query, ResponseCode};
-use hickory_proto::rr::{Record, RecordType};
+use hickory_proto::op::{DnsRequest, DnsResponse, Message, Query};
+use hickory_proto::rr::RecordType;
 use hickory_resolver::ConnectionProvider;
-use hickory_resolver::recursor::{
-    DnssecConfig, DnssecPolicy, Recursor, RecursorError, RecursorOptions,
-};
+use hickory_resolver::recursor::{DnssecPolicy, Recursor, RecursorError, RecursorOptions};
 use ipnet::IpNet;
 use tokio::time::Instant;
 
 use crate::model::Name;
-use crate::ports::upstream::RCODE_NAME_ERROR;
-use crate::ports::{ExtendedError, Security, UpstreamError};
+use crate::ports::{ExtendedError, UpstreamError};
 
 use super::assemble::{CHAIN_MAX, alias_loop, alias_of, failed, is_followed, rtype};
 use super::convert::{self, Item, Outcome};
 use super::delegations::Delegations;
 use super::route::{Engine, Router};
 use super::tap::Tap;
+use super::validate::{Anchors, Found, Validation, Validator};
 use super::{Ask, SettingsError, roots};
 
 /// How to recurse.
@@ -76,19 +77,6 @@ impl Default for RecursionSettings {
     }
 }
 
-/// DNSSEC validation.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Validation {
-    /// DNSSEC records are passed on to who asks for them, and nothing is checked.
-    Off,
-    /// Everything is checked.
-    On {
-        /// The root's trust anchors as DNSKEY records in master file form; those of 2017 and 2024
-        /// that IANA publishes if none are given.
-        anchors: Option<String>,
-    },
-}
-
 /// Whether the host has a route to the IPv6 Internet. Sends nothing.
 pub fn host_has_ipv6() -> bool {
     let far = roots::addresses().into_iter().find(IpAddr::is_ipv6);
@@ -105,7 +93,14 @@ pub(super) struct Recursion<P: ConnectionProvider = TokioRuntimeProvider> {
     provider: P,
     table: Arc<Delegations>,
     epoch: Instant,
-    recursor: ArcSwap<Recursor<Tap<P>>>,
+    anchors: Option<Anchors>,
+    recursor: ArcSwap<Validated<P>>,
+}
+
+/// The recursor, and what validates its answers.
+struct Validated<P: ConnectionProvider> {
+    plain: Arc<Recursor<Tap<P>>>,
+    validator: Option<Validator<Recursing<P>>>,
 }
 
 impl<P: ConnectionProvider> Recursion<P> {
@@ -116,9 +111,10 @@ impl<P: ConnectionProvider> Recursion<P> {
         table: Arc<Delegations>,
         epoch: Instant,
     ) -> Result<Self, SettingsError> {
-        let recursor = build(&settings, provider.clone(), table.clone(), epoch)?;
-        let recursor = ArcSwap::from_pointee(recursor);
-        Ok(Self { settings, provider, table, epoch, recursor })
+        let anchors = Anchors::of(&settings.validation)?;
+        let plain = build(&settings, provider.clone(), table.clone(), epoch)?;
+        let recursor = ArcSwap::from_pointee(Validated::new(plain, anchors.as_ref())?);
+        Ok(Self { settings, provider, table, epoch, anchors, recursor })
     }
 
     async fn follow(&self, ask: &Ask) -> Result<Outcome, UpstreamError> {
@@ -150,7 +146,7 @@ impl<P: ConnectionProvider> Recursion<P> {
     ) -> Option<(Vec<Item>, Name)> {
         let now = self.now();
         let noted = self.table.alias(name, now);
-        let is_validating = self.settings.validation != Validation::Off;
+        let is_validating = self.recursor.load().validator.is_some();
         if let Some(alias) = &noted
             && !is_validating
             && !dnssec_ok
@@ -173,16 +169,19 @@ impl<P: ConnectionProvider> Recursion<P> {
         wanted: u16,
         dnssec_ok: bool,
     ) -> Result<Found, UpstreamError> {
-        let query = Query::query(convert::hickory_name(name.as_ref()), RecordType::from(wanted));
         let recursor = self.recursor.load_full();
-        let resolving = recursor.resolve(query, Instant::now().into_std(), dnssec_ok);
+        if let Some(validator) = &recursor.validator {
+            return validator.resolve(name, wanted).await.map_err(|error| failure(name, &error));
+        }
+        let query = Query::query(convert::hickory_name(name.as_ref()), RecordType::from(wanted));
+        let resolving = recursor.plain.resolve(query, Instant::now().into_std(), dnssec_ok);
         match Box::pin(resolving).await {
-            Ok(message) => {
-                let outcome = convert::outcome(&message);
-                let is_negative = outcome.answers.is_empty();
-                Ok(Found { outcome, is_negative, about: name.clone() })
+            Ok(message) => Ok(Found::of_message(name, &message)),
+            Err(RecursorError::Negative(data)) => Ok(Found::negative(NoRecords::from(data))),
+            Err(error) => {
+                let found = Found::read(name, Err(passed_on(error)));
+                found.map_err(|error| failure(name, &error))
             }
-            Err(error) => negative(name, error),
         }
     }
 
@@ -202,70 +201,79 @@ impl<P: ConnectionProvider> Engine for Recursion<P> {
     /// with the old one.
     fn flush(&self) -> Result<(), SettingsError> {
         let (provider, table) = (self.provider.clone(), self.table.clone());
-        self.recursor.store(Arc::new(build(&self.settings, provider, table, self.epoch)?));
+        let plain = build(&self.settings, provider, table, self.epoch)?;
+        self.recursor.store(Arc::new(Validated::new(plain, self.anchors.as_ref())?));
         Ok(())
     }
 }
 
-/// What the recursor gave.
-struct Found {
-    outcome: Outcome,
-    is_negative: bool,
-    /// The name that a negative result is about.
-    about: Name,
+impl<P: ConnectionProvider> Validated<P> {
+    fn new(plain: Recursor<Tap<P>>, anchors: Option<&Anchors>) -> Result<Self, SettingsError> {
+        let plain = Arc::new(plain);
+        let validator = anchors.map(|anchors| Validator::new(anchors, Recursing(plain.clone())));
+        Ok(Self { plain, validator: validator.transpose()? })
+    }
 }
 
-/// Negative results come as errors; the rest are failures.
-fn negative(name: &Name, error: RecursorError) -> Result<Found, UpstreamError> {
+/// The recursor as hickory's validator asks it.
+struct Recursing<P: ConnectionProvider>(Arc<Recursor<Tap<P>>>);
+
+impl<P: ConnectionProvider> Clone for Recursing<P> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<P: ConnectionProvider> DnsHandle for Recursing<P> {
+    type Response = BoxStream<'static, Result<DnsResponse, NetError>>;
+    type Runtime = P::RuntimeProvider;
+
+    fn send(&self, request: DnsRequest) -> Self::Response {
+        let recursor = self.0.clone();
+        stream::once(async move {
+            let query = request.queries.first().cloned().unwrap_or_default();
+            let now = Instant::now().into_std();
+            let found = recursor.resolve(query.clone(), now, true).await.map_err(passed_on)?;
+            let mut message = Message::query();
+            message.metadata.response_code = found.metadata.response_code;
+            message.add_query(query);
+            message.add_answers(found.answers);
+            message.add_authorities(found.authorities);
+            DnsResponse::from_message(message.into_response()).map_err(NetError::from)
+        })
+        .boxed()
+    }
+}
+
+/// A recursor's error in the form that its users pass on, and that tells it apart again.
+fn passed_on(error: RecursorError) -> NetError {
     match error {
-        RecursorError::Negative(data) => Ok(negative_of(NoRecords::from(data))),
-        RecursorError::Net(NetError::Dns(DnsError::NoRecordsFound(found)))
-            if found.ns.is_none() =>
-        {
-            Ok(negative_of(found))
-        }
-        RecursorError::Net(NetError::Dns(DnsError::Nsec { response, proof, .. })) => {
-            let mut outcome = convert::outcome(&response);
-            outcome.security = Some(match proof {
-                Proof::Secure => Security::Secure,
-                Proof::Insecure => Security::Insecure,
-                Proof::Indeterminate => Security::Indeterminate,
-                Proof::Bogus => Security::Bogus,
-            });
-            let is_negative = outcome.answers.is_empty();
-            Ok(Found { outcome, is_negative, about: name.clone() })
-        }
-        error => Err(failure(name, &error)),
+        RecursorError::Negative(_) => NetError::from(error),
+        RecursorError::Net(error) => error,
+        error => NetError::from(io::Error::other(error)),
     }
 }
 
-fn negative_of(found: NoRecords) -> Found {
-    let mut outcome = Outcome::default();
-    if found.response_code == ResponseCode::NXDomain {
-        outcome.rcode = RCODE_NAME_ERROR;
-    }
-    let records: &[Record] = found.authorities.as_deref().unwrap_or_default();
-    outcome.authorities = records.iter().filter_map(convert::item).collect();
-    if let Some(soa) = found.soa.filter(|_| !outcome.authorities.iter().any(is_soa)) {
-        outcome.authorities.extend(convert::item(&soa.into_record_of_rdata()));
-    }
-    Found { outcome, is_negative: true, about: convert::name(found.query.name()) }
-}
-
-fn is_soa(item: &Item) -> bool {
-    item.record.rtype == rtype::SOA
-}
-
-fn failure(name: &Name, error: &RecursorError) -> UpstreamError {
+fn failure(name: &Name, error: &NetError) -> UpstreamError {
     tracing::debug!(%name, %error, "resolution failed");
-    match error {
-        RecursorError::Net(NetError::Dns(DnsError::DnssecBogus)) => super::assemble::bogus(),
-        RecursorError::MaxRecordLimitExceeded { .. }
-        | RecursorError::RecursionLimitExceeded { .. } => alias_loop(),
-        RecursorError::QueryBudgetExceeded => {
+    let NetError::Io(io) = error else {
+        return match error {
+            NetError::Dns(DnsError::DnssecBogus) => super::assemble::bogus([]),
+            _ => failed(
+                ExtendedError::NO_REACHABLE_AUTHORITY,
+                "no nameserver of the zone gave a usable answer",
+            ),
+        };
+    };
+    match io.get_ref().and_then(|error| error.downcast_ref::<RecursorError>()) {
+        Some(
+            RecursorError::MaxRecordLimitExceeded { .. }
+            | RecursorError::RecursionLimitExceeded { .. },
+        ) => alias_loop(),
+        Some(RecursorError::QueryBudgetExceeded) => {
             failed(ExtendedError::OTHER, "the way to the answer needs too many queries")
         }
-        RecursorError::Io(_) | RecursorError::Net(NetError::Io(_)) => failed(
+        None | Some(RecursorError::Io(_)) => failed(
             ExtendedError::NETWORK_ERROR,
             "the nameservers cannot be reached or refuse to answer",
         ),
@@ -305,31 +313,17 @@ fn build<P: ConnectionProvider>(
         edns_payload_len: settings.edns_payload_octets,
         ..RecursorOptions::default()
     };
-    Recursor::new(&roots, policy(&settings.validation)?, None, options, tap)
+    // It asks with DO, and leaves validation to us.
+    Recursor::new(&roots, DnssecPolicy::ValidationDisabled, None, options, tap)
         .map_err(|error| SettingsError::Recursor(error.to_string()))
-}
-
-fn policy(validation: &Validation) -> Result<DnssecPolicy, SettingsError> {
-    let Validation::On { anchors } = validation else {
-        return Ok(DnssecPolicy::ValidationDisabled);
-    };
-    let mut config = DnssecConfig::default();
-    if let Some(text) = anchors {
-        let anchors = TrustAnchors::from_str(text)
-            .map_err(|error| SettingsError::TrustAnchors(error.to_string()))?;
-        if anchors.is_empty() {
-            return Err(SettingsError::TrustAnchors("no key for the root".to_owned()));
-        }
-        config.trust_anchor = Some(Arc::new(anchors));
-    }
-    Ok(DnssecPolicy::ValidateWithStaticKey(config))
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::testing::{Network, internet, parsed, question, respond, zone};
     use super::*;
-    use hickory_proto::op::Message;
+    use crate::ports::Security;
+    use hickory_proto::op::{Message, ResponseCode};
 
     fn recursion(network: &Network, validation: Validation) -> Recursion<Network> {
         let settings = RecursionSettings {

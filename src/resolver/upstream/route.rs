@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use crate::model::{Name, NameRef, Nameserver};
 use crate::ports::{ExtendedError, Question, Resolution, UpstreamError};
 
-use super::assemble::{Assembly, Chain, End, alias_loop, failed};
+use super::assemble::{Assembly, Chain, End, alias_loop, failed, is_followed, rtype};
 use super::convert::{Item, Outcome};
 use super::delegations::{Delegations, Side};
 use super::rebinding::Rebinding;
@@ -125,14 +125,70 @@ impl Router {
     /// Resolves a question.
     pub async fn resolve(&self, question: &Question) -> Result<Resolution, UpstreamError> {
         let mut assembly = Assembly::new(question);
-        let (outcome, end) = self.gather(&mut assembly, question, 0).await?;
+        let gathered = self.gather(&mut assembly, question, 0).await;
         if self.walk.is_wanted() {
             let asked = |name: &&Name| self.routes[self.position(name)].way == Way::Asked;
             let names: Vec<&Name> = assembly.names().filter(asked).collect();
             Box::pin(self.walk.run(&names, self)).await;
         }
         let now = self.now();
-        assembly.finish(&outcome, end, |name| self.path(name, now))
+        match gathered {
+            Ok((outcome, end)) => assembly.finish(&outcome, end, |name| self.path(name, now)),
+            Err(error) => {
+                if error != alias_loop() {
+                    self.complete(&mut assembly, question).await;
+                }
+                Err(self.broken(assembly, error))
+            }
+        }
+    }
+
+    /// Follows the aliases to the end before which resolution failed. Of a chain in one answer only
+    /// the first alias is noted; the others are asked for.
+    async fn complete(&self, assembly: &mut Assembly<'_>, question: &Question) {
+        let now = self.now();
+        while assembly.steps_left() > 0 && is_followed(question.rtype) {
+            if self.follow_noted(assembly, now).is_some() {
+                continue;
+            }
+            let name = assembly.current().clone();
+            let at = self.position(&name);
+            if assembly.names().nth(1).is_none() || self.routes[at].way != Way::Noted {
+                return;
+            }
+            let ask = Ask { rtype: rtype::CNAME, ..Ask::about(question, name) };
+            let Ok(outcome) = self.routes[at].engine.ask(&ask, self).await else { return };
+            let answers = &outcome.answers;
+            let chain = Chain::follow(&ask.name, question.rtype, answers, 1, |_| true);
+            if chain.names.is_empty() || assembly.extend(&outcome, &chain).is_err() {
+                return;
+            }
+        }
+    }
+
+    /// A resolution that did not end in time.
+    pub fn late(&self, question: &Question) -> UpstreamError {
+        self.broken(Assembly::new(question), UpstreamError::Timeout)
+    }
+
+    /// A failure with the aliases that are known to lead to it: those in hand, and those that the
+    /// table has of the way.
+    fn broken(&self, mut assembly: Assembly<'_>, error: UpstreamError) -> UpstreamError {
+        let now = self.now();
+        while self.follow_noted(&mut assembly, now).is_some() {}
+        assembly.broken(error, |name| self.path(name, now))
+    }
+
+    fn follow_noted(&self, assembly: &mut Assembly<'_>, now: u64) -> Option<()> {
+        let name = assembly.current().clone();
+        let is_noted = self.routes[self.position(&name)].way == Way::Noted;
+        if !is_noted || !is_followed(assembly.wanted()) || assembly.steps_left() == 0 {
+            return None;
+        }
+        let alias = self.table.alias(&name, now)?;
+        let outcome = Outcome { answers: vec![alias.aged(now)], ..Outcome::default() };
+        let chain = Chain::follow(&name, assembly.wanted(), &outcome.answers, 1, |_| true);
+        assembly.extend(&outcome, &chain).ok()
     }
 
     /// Asks route after route until the chain has its end.
@@ -283,7 +339,8 @@ mod tests {
             "a.example.com. 9 IN CNAME b.corp.test.",
             &[("corp.test", "b.corp.test. 9 IN CNAME a.example.com.")],
         );
-        assert_eq!(resolve(&router, "a.example.com").await, Err(alias_loop()));
+        let error = resolve(&router, "a.example.com").await.unwrap_err();
+        assert_eq!(error.cause(), &alias_loop());
         assert_eq!(scripts[0].asked.lock().len() + scripts[1].asked.lock().len(), 2);
     }
 
@@ -293,7 +350,8 @@ mod tests {
             .map(|n| format!("n{n}.example.com. 9 IN CNAME n{}.example.com.\n", n + 1))
             .collect();
         let (router, _) = router(&lines, &[]);
-        assert_eq!(resolve(&router, "n0.example.com").await, Err(alias_loop()));
+        let error = resolve(&router, "n0.example.com").await.unwrap_err();
+        assert_eq!(error.cause(), &alias_loop());
     }
 
     #[tokio::test]

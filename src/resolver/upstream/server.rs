@@ -81,15 +81,19 @@ pub(super) struct Manner {
 }
 
 /// Why one server gave no answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum ServerError {
     /// Not in time.
+    #[error("no answer in time")]
     Timeout,
     /// The connection failed.
+    #[error("{0}")]
     Network(String),
     /// It answered, and what it said is no answer to the question.
+    #[error("an answer to something else")]
     Unusable,
     /// It answered that it will or can not.
+    #[error("it said {code}")]
     Refused { code: ResponseCode, extended: Option<ExtendedError> },
 }
 
