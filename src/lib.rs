@@ -20,6 +20,7 @@ pub mod lookup;
 pub mod pdns;
 pub mod policy;
 pub mod predict;
+pub mod signs;
 pub mod snapshot;
 
 pub mod disk;

@@ -6,6 +6,7 @@ pub mod ledger;
 pub mod sections;
 pub mod transfer;
 pub mod upstream;
+pub mod why;
 
 pub use fetch::{
     Fetch, FetchError, FetchLimits, FetchOutcome, FetchRequest, Fetched, Location, LocationError,
@@ -15,3 +16,4 @@ pub use ledger::{Ledger, LedgerError};
 pub use sections::{Record, Sections, Ttl};
 pub use transfer::{MessageSender, TransferService};
 pub use upstream::{ExtendedError, Question, Resolution, Security, Upstream, UpstreamError};
+pub use why::{WhyAnswer, WhyService};

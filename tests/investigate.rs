@@ -57,7 +57,7 @@ fn a_malicious_domain_has_every_fact_or_the_reason_why_not() {
         (vt, "Community score", "-4200"),
         (vt, "Passive DNS", EVIL_ADDRESS),
         (vt, "WHOIS", "Earlier Ltd"),
-        (vt, "Subdomains", "www.evil.example.com"),
+        (vt, "Subdomains", "www.evil.login-update.net"),
         (vt, "Communicating files", &"a".repeat(64)),
         (vt, "Referrer files", &"b".repeat(64)),
         (vt, "Graph summary", "g1"),
@@ -190,7 +190,9 @@ fn a_dossier_leaves_in_every_form_and_without_a_daemon() {
     assert!(page.contains("&lt;script&gt;") && page.contains("<svg id=\"graph\""));
     assert!(text("dot").contains(EVIL_ADDRESS) && text("graphml").contains(EVIL_ADDRESS));
     let bundle: Value = serde_json::from_slice(&read("stix")).unwrap();
-    assert!(bundle["objects"].to_string().contains("[domain-name:value = 'evil.example.com']"));
+    assert!(
+        bundle["objects"].to_string().contains("[domain-name:value = 'evil.login-update.net']")
+    );
     let event: Value = serde_json::from_slice(&read("misp")).unwrap();
     assert_eq!(event["Event"]["Attribute"][0]["to_ids"], true);
     assert!(text("csv").lines().count() > 40);

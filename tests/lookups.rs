@@ -94,15 +94,15 @@ async fn every_service_is_asked_as_it_wants_and_its_answer_is_kept() {
     let world = World::new("");
     let desk = world.desk().await;
     for (service, target, asked) in [
-        (Service::VirusTotal, EVIL, "GET domains/evil.example.com "),
+        (Service::VirusTotal, EVIL, "GET domains/evil.login-update.net "),
         (Service::VirusTotal, EVIL_ADDRESS, "GET ip_addresses/192.0.2.66 "),
         (
             Service::ThreatIntelligencePlatform,
             EVIL,
-            "GET v2/reputation?domainName=evil.example.com&mode=full ",
+            "GET v2/reputation?domainName=evil.login-update.net&mode=full ",
         ),
-        (Service::ApiVoid, EVIL, r#"POST domain-reputation {"host":"evil.example.com"}"#),
-        (Service::DnsDumpster, EVIL, "GET domain/evil.example.com "),
+        (Service::ApiVoid, EVIL, r#"POST domain-reputation {"host":"evil.login-update.net"}"#),
+        (Service::DnsDumpster, EVIL, "GET domain/evil.login-update.net "),
         (Service::BgpRanking, EVIL_SYSTEM, r#"POST json/asn {"asn":"64496","date":"2026-08-20"}"#),
         (Service::IpasnHistory, EVIL_ADDRESS, r#"POST ip {"ip":"192.0.2.66"}"#),
     ] {

@@ -9,6 +9,7 @@ pub mod client;
 pub mod learning;
 pub mod reviews;
 pub mod routes;
+pub mod signs;
 
 pub use client::{Client, ClientError};
 pub use routes::{local, public};
@@ -21,6 +22,7 @@ use crate::ports::budget::BudgetSays;
 
 use self::learning::{AppliedSays, LearnSays};
 use self::reviews::{DrawQuestion, DrawSays, Noted, SourceReviews, Word};
+use self::signs::{MuteQuestion, SignSays};
 
 /// What somebody asks about.
 #[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
@@ -130,6 +132,10 @@ pub trait Answers: Send + Sync + 'static {
     async fn audit(&self, word: Word) -> Result<Noted, Diagnostic>;
     /// Notes what somebody says about an answer they got.
     async fn report(&self, word: Word) -> Result<Noted, Diagnostic>;
+    /// Signs in what groups ask, the latest first.
+    async fn signs(&self) -> Result<Vec<SignSays>, Diagnostic>;
+    /// Mutes signs, or ends mutes. How many were ended.
+    async fn mute(&self, question: MuteQuestion) -> Result<usize, Diagnostic>;
     /// What would be changed of the model of scores.
     async fn learn(&self) -> Result<LearnSays, Diagnostic>;
     /// Puts reviewed changes in force.

@@ -10,6 +10,7 @@ use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 
 use super::reviews::{DrawQuestion, Word};
+use super::signs::MuteQuestion;
 use super::{Answers, AsnQuestion, AsnRankQuestion, InvestigateQuestion, WhyQuestion, ZoneOrder};
 use crate::diagnostic::Diagnostic;
 use crate::pdns::question::Question;
@@ -43,6 +44,8 @@ pub fn local(answers: Arc<dyn Answers>) -> Router {
         .route("/v1/audit/next", post(draw))
         .route("/v1/report", post(report))
         .route("/v1/pdns", get(pdns))
+        .route("/v1/signs", get(signs))
+        .route("/v1/mute", post(mute))
         .route("/v1/learn", get(learn))
         .route("/v1/model/apply", post(apply).layer(changes))
         .route("/v1/model/shipped", post(apply_shipped))
@@ -95,6 +98,14 @@ fn answered<T: Serialize>(answer: Result<T, Diagnostic>) -> Response {
         Ok(answer) => Json(answer).into_response(),
         Err(finding) => refusal(finding),
     }
+}
+
+async fn signs(State(answers): Daemon) -> Response {
+    answered(answers.signs().await)
+}
+
+async fn mute(State(answers): Daemon, Query(question): Query<MuteQuestion>) -> Response {
+    answered(answers.mute(question).await.map(|ended| serde_json::json!({ "ended": ended })))
 }
 
 async fn learn(State(answers): Daemon) -> Response {

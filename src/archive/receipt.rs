@@ -33,6 +33,9 @@ pub struct Receipt {
     pub held: usize,
     /// Since when removals wait for a second fetch to agree, in seconds since 1970.
     pub shrunk_since: Option<u32>,
+    /// When verdicts came that hang on it alone, and how many; those of the last day.
+    #[serde(default)]
+    pub pivotal: Vec<(u32, u64)>,
     /// What the last snapshot broke of its contract, the newest last.
     pub breaches: Vec<Attempt>,
     /// The last attempt that failed, if it was later than the last success.

@@ -37,6 +37,12 @@ pub enum Command {
     Zones(Zones),
     /// Write the policy zones as RPZ files.
     Export(Export),
+    /// Make keys.
+    #[command(subcommand)]
+    Key(Key),
+    /// Look after those who read the zones as RPZ.
+    #[command(subcommand)]
+    Rpz(Rpz),
     /// Read policies and zones again, as an edit of a file does.
     Reload,
     /// Forget the answers about a name.
@@ -55,6 +61,10 @@ pub enum Command {
     Audit(Audit),
     /// Say that a name is blocked wrongly, or ought to be blocked.
     Report(Report),
+    /// Show signs in what groups of clients ask: tunnels, made-up names, calls home.
+    Signs(Signs),
+    /// Mute signs of a domain for a time.
+    Mute(Mute),
     /// Say what lists, reviews and reports teach of the model of scores, and what it would change.
     Learn(Learn),
     /// Work with scoring models.
@@ -309,11 +319,120 @@ pub struct Learn {
     pub output: Option<PathBuf>,
 }
 
+/// Which signs.
+#[derive(Debug, Args)]
+pub struct Signs {
+    /// Those that are muted as well.
+    #[arg(long)]
+    pub all: bool,
+}
+
+/// What to mute.
+#[derive(Debug, Args)]
+pub struct Mute {
+    /// The domain of the sign, with all below it; `.` for bursts of made-up names.
+    pub subject: String,
+    /// Signs of this kind alone: `tunnel`, `dga` or `beacon`.
+    #[arg(long)]
+    pub kind: Option<String>,
+    /// Signs of this group alone.
+    #[arg(long)]
+    pub group: Option<String>,
+    /// For how long, such as `12h` or `7d`, a year at most.
+    #[arg(long = "for", value_name = "TIME", default_value = "7d")]
+    pub duration: String,
+    /// Why.
+    #[arg(long, value_name = "TEXT")]
+    pub reason: Option<String>,
+    /// Who wants it; whoever runs this where absent.
+    #[arg(long, value_name = "WHO")]
+    pub by: Option<String>,
+    /// End the mutes of the domain instead.
+    #[arg(long)]
+    pub end: bool,
+}
+
 /// Where to.
 #[derive(Debug, Args)]
 pub struct Export {
     /// Directory to write into.
     pub directory: PathBuf,
+    /// Write what this consumer takes: bind, unbound, pdns-recursor, knot, generic, or one of their
+    /// versions such as unbound-1.19, and say what was left out.
+    #[arg(long, value_name = "PROFILE")]
+    pub profile: Option<String>,
+}
+
+/// What to look after.
+#[derive(Debug, Subcommand)]
+pub enum Rpz {
+    /// Say what consumers refuse or misread in a zone: ours as they leave, or any file.
+    Lint(Lint),
+    /// Print a block for a consumer's configuration that takes our zones, with what to know.
+    Snippet(Snippet),
+}
+
+/// For whom, and how the zones get there.
+#[derive(Debug, Args)]
+pub struct Snippet {
+    /// The consumer: bind, unbound, pdns-recursor, knot, or one of their versions such as knot-5.
+    pub consumer: String,
+    /// How the zones get there.
+    #[arg(long, value_enum, default_value_t = SnippetBy::Transfer)]
+    pub by: SnippetBy,
+    /// The `[[secondary]]` that it is; else the first one.
+    #[arg(long, value_name = "NAME")]
+    pub secondary: Option<String>,
+    /// Where this server is reached, such as 192.0.2.1:53; else the first address of
+    /// `[resolver] listen` that others reach.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub server: Option<std::net::SocketAddr>,
+    /// Only this zone; may be given several times.
+    #[arg(long, value_name = "NAME")]
+    pub zone: Vec<String>,
+    /// Where the consumer finds the files, if not where they are written.
+    #[arg(long, value_name = "DIRECTORY")]
+    pub directory: Option<PathBuf>,
+    /// Show the secret of the key.
+    #[arg(long)]
+    pub secrets: bool,
+}
+
+/// How zones get to a consumer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum SnippetBy {
+    /// From files.
+    File,
+    /// By transfer.
+    Transfer,
+}
+
+/// Keys.
+#[derive(Debug, Subcommand)]
+pub enum Key {
+    /// Make a key that signs artefacts, in the form of minisign: the secret key in FILE, the public
+    /// one in FILE.pub.
+    Signing {
+        /// Where to write the secret key; it must not be there yet.
+        file: PathBuf,
+    },
+}
+
+/// What to look at, and for whom. The exit code is 1 where a consumer would refuse a zone.
+#[derive(Debug, Args)]
+pub struct Lint {
+    /// The consumer: bind, unbound, pdns-recursor, knot, generic, one of their versions such as
+    /// unbound-1.19, or all.
+    #[arg(long, default_value = "all", value_name = "PROFILE")]
+    pub profile: String,
+    /// Only this zone of ours; may be given several times.
+    #[arg(long, value_name = "NAME", conflicts_with = "files")]
+    pub zone: Vec<String>,
+    /// The name of the zone in the files, where neither their SOA nor their own name says it.
+    #[arg(long, value_name = "NAME", requires = "files")]
+    pub origin: Option<String>,
+    /// RPZ files of anybody; without any, our own zones are looked at.
+    pub files: Vec<PathBuf>,
 }
 
 /// Which answers.

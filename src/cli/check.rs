@@ -4,7 +4,8 @@ use super::args::{Arguments, Check};
 use super::render::counted;
 use super::{Failure, print, print_json, read_configuration, render};
 use crate::daemon::clock::SystemClock;
-use crate::daemon::local;
+use crate::daemon::keys::KeyRing;
+use crate::daemon::{local, secondaries};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::model::time::Clock as _;
 
@@ -17,6 +18,8 @@ pub fn run(arguments: &Arguments, check: &Check) -> Result<(), Failure> {
         let (config, found) = read_configuration(arguments.config.as_deref())?;
         findings.extend(found);
         if let Some(config) = config {
+            findings.extend(KeyRing::check(&config));
+            findings.extend(secondaries::check(&config));
             findings.extend(local::read(&config, 0, now).findings);
             checked.push(format!(
                 "{} and {}",

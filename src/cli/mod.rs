@@ -8,6 +8,7 @@ mod check;
 mod evaluate;
 mod export;
 mod investigate;
+mod key;
 mod learning;
 mod logging;
 mod model;
@@ -15,7 +16,10 @@ mod pdns;
 mod questions;
 pub mod render;
 mod reviews;
+pub mod rpz;
 mod serve;
+mod signs;
+mod snippet;
 mod zones;
 
 use std::path::Path;
@@ -23,7 +27,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 
-use self::args::{Arguments, Command};
+use self::args::{Arguments, Command, Key, Rpz};
 use crate::config::{self, Config};
 use crate::diagnostic::Diagnostic;
 use crate::disk;
@@ -74,8 +78,13 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
         Command::Investigate(investigate) => investigate::run(arguments, investigate),
         Command::Budget => questions::budget(arguments),
         Command::Export(export) => export::run(arguments, export),
+        Command::Rpz(Rpz::Lint(lint)) => rpz::lint(arguments, lint),
+        Command::Rpz(Rpz::Snippet(snippet)) => snippet::run(arguments, snippet),
+        Command::Key(Key::Signing { file }) => key::signing(arguments, file),
         Command::Audit(audit) => reviews::audit(arguments, audit),
         Command::Report(report) => reviews::report(arguments, report),
+        Command::Signs(signs) => signs::signs(arguments, signs),
+        Command::Mute(mute) => signs::mute(arguments, mute),
         Command::Learn(learn) => learning::learn(arguments, learn),
         Command::Pdns(pdns) => pdns::run(arguments, pdns),
         Command::Reload => questions::reload(arguments),

@@ -22,7 +22,7 @@ use std::path::PathBuf;
 pub use cross::check_against;
 pub use key::{Secret, TransferKey};
 pub use provider::Provider;
-pub use publish::{Publish, SecondaryServer, Transfer};
+pub use publish::{Folder, HttpPublish, Publish, SecondaryServer, Transfer};
 pub use resolver::Resolver;
 pub use source::Source;
 pub use zone::Zone;
@@ -163,6 +163,8 @@ pub struct Api {
 pub struct PassiveDns {
     /// Whether anything is.
     pub enabled: bool,
+    /// Whether signs of tunnels, made-up names and calls home are looked for.
+    pub signs: bool,
     /// How much, and for how long.
     pub limits: crate::pdns::Limits,
 }
@@ -172,7 +174,7 @@ impl Default for PassiveDns {
     fn default() -> Self {
         let limits =
             crate::pdns::Limits { size_octets_max: 64 << 20, age_seconds_max: 90 * 86_400 };
-        Self { enabled: true, limits }
+        Self { enabled: true, signs: true, limits }
     }
 }
 

@@ -15,9 +15,10 @@ use super::secondaries::Secondaries;
 use super::training::Trainer;
 use super::transfers::Transfers;
 use super::writer::{Event, Events};
-use super::{learning, observer, reviews};
+use super::{learning, observer, reviews, watching};
 use crate::api::learning::{AppliedSays, LearnSays};
 use crate::api::reviews::{DrawQuestion, DrawSays, Noted, SourceReviews, Word};
+use crate::api::signs::{MuteQuestion, SignSays};
 use crate::api::{
     Answers, AsnQuestion, AsnRankQuestion, InvestigateQuestion, Reloaded, WhyQuestion, ZoneOrder,
 };
@@ -32,6 +33,7 @@ use crate::pipeline::report::{
     SnapshotSays, Status, VersionSays, Why, ZoneSays,
 };
 use crate::pipeline::{FeedValue, Published, Subject};
+use crate::policy::outward;
 use crate::ports::budget::BudgetSays;
 use crate::ports::{Ledger, Question};
 use crate::publish::file;
@@ -193,6 +195,14 @@ impl Answers for Voice {
     async fn report(&self, word: Word) -> Result<Noted, Diagnostic> {
         let state = self.published.borrow().clone();
         reviews::report(&*self.ledger, &state, word, self.clock.now()).await
+    }
+
+    async fn signs(&self) -> Result<Vec<SignSays>, Diagnostic> {
+        watching::signs(&*self.ledger, self.clock.now()).await
+    }
+
+    async fn mute(&self, question: MuteQuestion) -> Result<usize, Diagnostic> {
+        watching::mute(&*self.ledger, question, self.clock.now()).await
     }
 
     async fn learn(&self) -> Result<LearnSays, Diagnostic> {
@@ -525,7 +535,8 @@ pub fn status(
 }
 
 fn zone_says(state: &Published, zone: &crate::zone::PolicyZone, fixed: &Fixed) -> ZoneSays {
-    let exported = fixed.export.as_ref().filter(|_| file::is_exported(zone));
+    let leaves = outward::leaves(zone, state.snapshot.exempt_groups());
+    let exported = fixed.export.as_ref().filter(|_| leaves);
     ZoneSays {
         name: zone.zone.origin().to_string(),
         serial: zone.zone.soa().serial.0,

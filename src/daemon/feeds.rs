@@ -188,6 +188,7 @@ impl Feeds {
                 held_until: receipt.held_until.map(Timestamp),
                 history: &history(&receipt),
                 shrunk_since: receipt.shrunk_since.map(Timestamp),
+                pivotal_today: pivotal_today(&receipt, now),
                 now,
             };
             entries::judge(incoming, published.as_deref())
@@ -212,6 +213,7 @@ impl Feeds {
                 held_until: None,
                 shrunk_since: None,
                 additions: 0,
+                pivotal: 0,
                 breaches: Vec::new(),
             }),
             false => self.judged(source, &state.receipt, all, before, held).await,
@@ -256,6 +258,10 @@ impl Feeds {
         receipt.held = judged.held.len();
         receipt.held_until = judged.held_until.map(|until| until.0);
         receipt.shrunk_since = judged.shrunk_since.map(|since| since.0);
+        receipt.pivotal.retain(|(at, _)| is_of_today(*at, self.clock.now()));
+        if judged.pivotal > 0 {
+            receipt.pivotal.push((self.clock.now().0, judged.pivotal));
+        }
         if judged.released {
             // What it has now is what it usually has.
             receipt.sizes = vec![judged.claims.len(); 3];
@@ -406,6 +412,15 @@ impl Feeds {
         let _ = self.events.send(event);
         Ok(())
     }
+}
+
+/// R8 counts over a day.
+fn is_of_today(at: u32, now: Timestamp) -> bool {
+    Timestamp(at).age_seconds(now) < 24 * 3600
+}
+
+fn pivotal_today(receipt: &Receipt, now: Timestamp) -> u64 {
+    receipt.pivotal.iter().filter(|(at, _)| is_of_today(*at, now)).map(|(_, count)| count).sum()
 }
 
 /// What the contract measures a snapshot by.

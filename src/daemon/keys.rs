@@ -34,6 +34,18 @@ impl KeyRing {
         Ok((Self(keys), findings))
     }
 
+    /// What is wrong with the secrets. Those that systemd hands to the service alone cannot be
+    /// looked at by others.
+    pub fn check(config: &Config) -> Vec<Diagnostic> {
+        let (mut findings, credentials) = (Vec::new(), config.credentials_directory.as_deref());
+        for key in config.keys.iter().filter(|key| key.secret.path(credentials).is_some()) {
+            if let Err(finding) = secret(key, credentials, &mut findings) {
+                findings.push(finding.at(key.place.clone()));
+            }
+        }
+        findings
+    }
+
     /// The key of that name.
     pub fn find(&self, name: NameRef<'_>) -> Option<&Arc<Key>> {
         self.0.iter().find(|key| key.name() == name)
@@ -103,6 +115,15 @@ mod tests {
         assert_eq!(format!("{keys:?}"), "KeyRing([Key(k hmac-sha256)])");
         let (_, found) = ring("MDEyMzQ1Njc4OWFiY2RlZg==\n", 0o644).unwrap();
         assert!(found[0].to_string().starts_with("warning: everybody on this machine can read"));
+    }
+
+    #[test]
+    fn a_check_finds_what_is_wrong_with_files_and_leaves_credentials_alone() {
+        let text = "[[key]]\nname = 'k'\ncredential = 'k.key'\n\
+                    [[key]]\nname = 'l'\nfile = '/nowhere/l.key'\n";
+        let config = crate::config::read("s.toml", text).0.unwrap();
+        let found: Vec<String> = KeyRing::check(&config).iter().map(ToString::to_string).collect();
+        assert_eq!(found, ["error: the key `l`: /nowhere/l.key: no such file\n  --> s.toml:4:1"]);
     }
 
     #[test]

@@ -6,6 +6,7 @@
 //! export). A stop goes the other way round.
 
 pub mod answers;
+pub mod artefacts;
 pub mod asker;
 pub mod book;
 pub mod clock;
@@ -39,6 +40,8 @@ pub mod state;
 pub mod training;
 pub mod transfers;
 pub mod watch;
+pub mod watching;
+pub mod why;
 pub mod writer;
 pub mod zone_service;
 
@@ -63,6 +66,7 @@ use crate::diagnostic::Diagnostic;
 use crate::model::time::Clock;
 use crate::pipeline::Published;
 use crate::pipeline::report::{PolicySays, Status};
+use crate::ports::WhyService;
 use crate::resolver::garden::Garden;
 use crate::resolver::handler::InForce;
 use crate::resolver::upstream::UpstreamResolver;
@@ -243,6 +247,9 @@ pub async fn serve(
             file,
             answers,
             queries,
+            watching: config.pdns.signs.then(|| {
+                watching::Watching::new(ledger.clone(), tokio::runtime::Handle::current())
+            }),
             published: readers.clone(),
             clock: clock.clone(),
             events: events.clone(),
@@ -270,6 +277,7 @@ pub async fn serve(
         stop: stop.clone(),
         reread,
         again: again.clone(),
+        why: why_desk(&config, &readers, transfers.clone()),
     })?;
     let mut not_running = Vec::new();
     if !config.pdns.enabled {
@@ -314,7 +322,10 @@ pub async fn serve(
     let (says, policy) =
         state_watch::channel(PolicySays::of(fell_back, started_at.0, &local.findings));
     let (reload, commands) = tokio::sync::mpsc::channel(4);
-    let export = open_export(&config, &readers)?;
+    let export = open_export(&config, &readers, &clock)?;
+    if !artefacts::open(&config, state.directory(), &readers, &clock, &stop).await? {
+        not_running.push("artefacts over HTTP: `[publish.http] listen` is empty".to_owned());
+    }
     match out {
         Some(out) => out.run(readers.clone(), &stop),
         None => not_running.push("zone transfer: there is no `[[secondary]]`".to_owned()),
@@ -465,18 +476,33 @@ async fn open_garden(
     Ok(())
 }
 
+/// Who says why names are blocked, where somebody may ask over DNS.
+fn why_desk(
+    config: &Config,
+    readers: &state_watch::Receiver<Arc<Published>>,
+    transfers: Option<Arc<transfers::Transfers>>,
+) -> Option<Arc<dyn WhyService>> {
+    let networks = config.publish.why_from.clone();
+    let (published, origin) = (readers.clone(), config.publish.origin.clone());
+    (!networks.is_empty())
+        .then(|| Arc::new(why::WhyDesk { published, networks, origin, transfers }) as _)
+}
+
 /// Starts the export, where one is configured.
 fn open_export(
     config: &Config,
     readers: &state_watch::Receiver<Arc<Published>>,
+    clock: &Arc<dyn Clock>,
 ) -> Result<Option<std::path::PathBuf>, Diagnostic> {
-    let Some(directory) = &config.publish.directory else { return Ok(None) };
-    let exporter = Exporter::open(directory).map_err(|error| {
-        Diagnostic::error(format!("{}: {error}", directory.display()))
-            .hint("`[publish] directory` names where zones are exported to")
-    })?;
-    tokio::spawn(exporter.run(readers.clone()));
-    Ok(Some(directory.clone()))
+    for folder in config.publish.all_folders() {
+        let shown = folder.directory.display().to_string();
+        let exporter = Exporter::open(folder, clock.clone()).map_err(|error| {
+            Diagnostic::error(format!("{shown}: {error}"))
+                .hint("`[publish] directory` names where zones are exported to")
+        })?;
+        tokio::spawn(exporter.run(readers.clone()));
+    }
+    Ok(config.publish.directory.clone())
 }
 
 async fn open_api(

@@ -17,6 +17,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
+use super::watching::Watching;
 use super::writer::{Event, Events};
 use crate::diagnostic::Diagnostic;
 use crate::ledger::{PdnsFile, put_aside};
@@ -60,6 +61,8 @@ pub struct Observer {
     pub answers: Tapped,
     /// Queries of clients.
     pub queries: EventReceiver,
+    /// Looks for signs; none where nobody wants any.
+    pub watching: Option<Watching>,
     /// The state in force.
     pub published: watch::Receiver<Arc<Published>>,
     /// The time.
@@ -154,6 +157,9 @@ impl Observer {
         }
         for query in self.queries.drain(BATCH) {
             note_query(&mut table, standings, &query, key);
+            if let Some(watching) = &mut self.watching {
+                watch(watching, &published, &query);
+            }
         }
         drop(table);
         self.metrics.events_dropped.inc_by(self.queries.take_lost() + self.answers.take_lost());
@@ -223,6 +229,13 @@ fn note_answer(table: &mut Table, standings: &Standings, answered: &Answered, no
                 table.see_record(&server.zone, Value::Server(server.name.clone()), now);
             }
         }
+    }
+}
+
+fn watch(watching: &mut Watching, published: &Published, query: &QueryEvent) {
+    let Ok(name) = query.name.to_name() else { return };
+    if let Some(holder) = holder_of(&published.standings, name.as_ref()) {
+        watching.see(published, query, name.as_ref(), holder);
     }
 }
 

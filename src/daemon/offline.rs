@@ -50,7 +50,7 @@ impl Offline {
         })?;
         let Restored { mut pipeline, book, local, fell_back, prediction, transferred, .. } =
             restored;
-        let secondaries = secondaries::says_offline(config, &transferred, now);
+        let secondaries = secondaries::says_offline(config, directory, &transferred, now);
         let prediction =
             PredictionSays { enabled: config.prediction.enabled, ..training::says_of(&prediction) };
         let published = pipeline.assemble(now).map_err(|e| Diagnostic::error(e.to_string()))?;

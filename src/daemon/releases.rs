@@ -18,13 +18,13 @@ use crate::model::{Name, Timestamp};
 use crate::pipeline::Published;
 use crate::policy::Policy;
 use crate::publish::edition::Edition;
-use crate::publish::file::is_exported;
 use crate::publish::journal::Journal;
+use crate::publish::leaving::Maker;
 use crate::publish::line::Line;
 use crate::publish::primary::Primary;
 use crate::publish::secondaries::Secondaries;
 use crate::telemetry::Metrics;
-use crate::zone::{PolicyZone, Serial, Zone};
+use crate::zone::{Serial, Zone};
 
 /// What somebody wants done with a zone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +42,7 @@ pub type Command = (Name, Order, oneshot::Sender<Result<String, Diagnostic>>);
 
 /// Everything that making versions needs.
 pub struct Releases {
+    maker: Maker,
     lines: BTreeMap<Name, (Line, Journal)>,
     state: PathBuf,
     hash_seed: u64,
@@ -66,8 +67,20 @@ impl Releases {
         metrics: Arc<Metrics>,
     ) -> Self {
         let lines = BTreeMap::new();
+        let maker = Maker::default();
         let policy = None;
-        Self { lines, state, hash_seed, settings, secondaries, primary, clock, metrics, policy }
+        Self {
+            lines,
+            maker,
+            state,
+            hash_seed,
+            settings,
+            secondaries,
+            primary,
+            clock,
+            metrics,
+            policy,
+        }
     }
 
     /// Publishes what changes, and does what it is told, until nothing changes any more.
@@ -121,16 +134,15 @@ impl Releases {
         let now = self.clock.now();
         let edited = self.policy.replace(state.policy.clone());
         let edited = edited.is_some_and(|before| !Arc::ptr_eq(&before, &state.policy));
-        let zones: Vec<&PolicyZone> =
-            state.snapshot.zones().filter(|zone| is_exported(zone)).collect();
+        let zones = self.maker.zones(&state.snapshot);
         let mut new = Vec::new();
         for zone in &zones {
-            let for_everyone = zone.options.groups.is_empty();
-            let first = self.take(&zone.zone, state.snapshot.id(), for_everyone, edited, now);
+            let for_everyone = zone.here.options.groups.is_empty();
+            let first = self.take(&zone.made, state.snapshot.id(), for_everyone, edited, now);
             new.extend(first.map(|edition| (edition, false)));
         }
         // Zones that are no longer in force are not given to anybody either.
-        self.lines.retain(|name, _| zones.iter().any(|zone| zone.zone.origin() == name.as_ref()));
+        self.lines.retain(|name, _| zones.iter().any(|zone| zone.made.origin() == name.as_ref()));
         let pace = self.settings.pace;
         for (name, (line, journal)) in &mut self.lines {
             let canaries = self.secondaries.has_canary(name.as_ref(), line.is_for_everyone());

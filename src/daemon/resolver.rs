@@ -18,7 +18,7 @@ use crate::config::{Config, UpstreamMode};
 use crate::diagnostic::Diagnostic;
 use crate::model::Network;
 use crate::model::time::Clock;
-use crate::ports::TransferService;
+use crate::ports::{TransferService, WhyService};
 use crate::resolver::access::Access;
 use crate::resolver::cache::{self, CacheSettings, CachingUpstream, Tap, Tapped};
 use crate::resolver::encrypted::{Encrypted, QuicFront};
@@ -156,6 +156,8 @@ pub struct Needs<'a> {
     pub reread: Box<Reread>,
     /// Somebody wants that.
     pub again: Arc<Notify>,
+    /// Who says why names are blocked, where somebody may ask.
+    pub why: Option<Arc<dyn WhyService>>,
 }
 
 /// The open doors.
@@ -208,6 +210,7 @@ pub fn open(needs: Needs<'_>) -> Result<Doors, Diagnostic> {
         upstream: Arc::new(caching),
         runtime: Handle::current(),
         transfers: needs.transfers,
+        why: needs.why,
         clock: needs.clock,
         events: needs.events,
     };

@@ -161,6 +161,15 @@ impl Secondaries {
     }
 }
 
+/// What is wrong with the files that zones of others name.
+pub fn check(config: &Config) -> Vec<Diagnostic> {
+    let check = |zone: &config::Zone| {
+        let finding = authorities(zone.elsewhere.as_ref()?).err()?;
+        Some(finding.at(zone.place.clone()))
+    };
+    config.zones.iter().filter_map(check).collect()
+}
+
 /// The versions that came last. What cannot be read is a finding, and comes anew.
 pub fn transferred(config: &Config, state: &Path, findings: &mut Vec<Diagnostic>) -> Transferred {
     let store = Store::of(state);
@@ -194,17 +203,21 @@ pub fn in_force<'t>(
 /// How each zone is while nobody asks for any.
 pub fn says_offline(
     config: &Config,
+    state: &Path,
     transferred: &Transferred,
     now: Timestamp,
 ) -> Vec<(Name, SecondarySays)> {
+    let store = Store::of(state);
     let says = config.zones.iter().filter_map(|zone| {
         let elsewhere = zone.elsewhere.as_ref()?;
         let kept = transferred.get(&zone.name);
-        let nothing = Record::default();
-        let record = kept.map_or(&nothing, |(_, record)| record);
+        let record = match kept {
+            Some((_, record)) => record.clone(),
+            None => store.record(&zone.name).unwrap_or_default(),
+        };
         let held = kept.map(|(version, _)| version);
         let from = (configured(elsewhere), elsewhere.unload_expired);
-        Some((zone.name.clone(), zone::says((&from.0, from.1), held, record, None, now)))
+        Some((zone.name.clone(), zone::says((&from.0, from.1), held, &record, None, now)))
     });
     says.collect()
 }

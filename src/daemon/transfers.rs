@@ -11,7 +11,7 @@ use super::releases::{Command, Order, Releases};
 use crate::config::{Config, SecondaryServer};
 use crate::diagnostic::Diagnostic;
 use crate::model::time::Clock;
-use crate::model::{Name, Timestamp};
+use crate::model::{Name, NameRef, Timestamp};
 use crate::pipeline::Published;
 use crate::pipeline::report::{
     CanarySays, FleetSays, NotifySays, PublishedSays, TransferSays, VersionSays,
@@ -24,6 +24,7 @@ use crate::publish::primary::{Offer, Primary};
 use crate::publish::secondaries::{Secondaries, Secondary};
 use crate::publish::transfer::TransferServer;
 use crate::telemetry::Metrics;
+use crate::zone::Serial;
 
 /// Everything about zones that leave by transfer.
 pub struct Transfers {
@@ -131,6 +132,11 @@ impl Prepared {
 }
 
 impl Transfers {
+    /// The serial that secondaries see of a zone.
+    pub fn serial_of(&self, zone: NameRef<'_>) -> Option<Serial> {
+        self.primary.of(zone).map(|offer| offer.stable.serial())
+    }
+
     /// Who answers secondaries.
     pub fn service(&self) -> Arc<dyn TransferService> {
         self.server.clone()

@@ -91,13 +91,20 @@ fn sigmoid(log_odds: f64) -> f64 {
 pub fn value(mban: i64, independence: f64, likelihoods: Likelihoods, stakes: Stakes) -> f64 {
     let log_odds = mban as f64 / 1000.0;
     let p = sigmoid(log_odds);
+    let then = |(if_malicious, if_benign): &(f64, f64)| {
+        log_odds + independence * likelihoods.damping * (if_malicious / if_benign).log10()
+    };
+    // Said outright, since sums of floats that ought to cancel out leave a crumb.
+    let blocks = |log_odds: f64| log_odds * 1000.0 >= f64::from(stakes.block_on_mban);
+    if likelihoods.outcomes.iter().all(|outcome| blocks(then(outcome)) == blocks(log_odds)) {
+        return 0.0;
+    }
     let expected: f64 = likelihoods
         .outcomes
         .iter()
-        .map(|(if_malicious, if_benign)| {
-            let chance = p * if_malicious + (1.0 - p) * if_benign;
-            let weight = likelihoods.damping * (if_malicious / if_benign).log10();
-            chance * stakes.loss(sigmoid(log_odds + independence * weight))
+        .map(|outcome| {
+            let chance = p * outcome.0 + (1.0 - p) * outcome.1;
+            chance * stakes.loss(sigmoid(then(outcome)))
         })
         .sum();
     (stakes.loss(p) - expected).max(0.0)

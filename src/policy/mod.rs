@@ -15,6 +15,7 @@ pub mod domains;
 mod entry;
 pub mod file;
 pub mod notice;
+pub mod outward;
 pub mod protect;
 
 use std::sync::Arc;

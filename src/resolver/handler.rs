@@ -4,6 +4,8 @@
 //! the upstream has to be asked; [`Handler::answer`] waits for it. Both make the answer by the
 //! same code ([`super::flow`]), and both take one look at what is in force and keep it.
 
+mod why;
+
 use std::cell::Cell;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -25,7 +27,7 @@ use super::reply::{Envelope, Reply, SoaWire, truncate, write_header};
 use super::special::SpecialZones;
 use crate::model::time::Clock;
 use crate::model::{RrSet, Timestamp};
-use crate::ports::{TransferService, UpstreamError};
+use crate::ports::{TransferService, UpstreamError, WhyService};
 use crate::snapshot::Snapshot;
 use crate::telemetry::events::{AskedName, EventSender, PolicyHit, QueryEvent};
 use crate::telemetry::{Loss, Metrics, Outcome, Shard, Transport, ZoneHits};
@@ -194,6 +196,7 @@ pub struct Handler {
     upstream: Arc<CachingUpstream>,
     runtime: Handle,
     transfers: Option<Arc<dyn TransferService>>,
+    why: Option<Arc<dyn WhyService>>,
     clock: Arc<dyn Clock>,
     events: EventSender,
     minimal_any: [RrSet; 1],
@@ -211,6 +214,8 @@ pub struct Parts {
     pub runtime: Handle,
     /// Who answers transfers, if zones are published.
     pub transfers: Option<Arc<dyn TransferService>>,
+    /// Who says why names are blocked, if somebody may ask.
+    pub why: Option<Arc<dyn WhyService>>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Where each query is reported.
@@ -240,7 +245,7 @@ enum Opening<'p> {
 impl Handler {
     /// A handler of these parts.
     pub fn new(settings: HandlerSettings, parts: Parts) -> Self {
-        let Parts { special, in_force, upstream, runtime, transfers, clock, events } = parts;
+        let Parts { special, in_force, upstream, runtime, transfers, why, clock, events } = parts;
         // RFC 8482 section 4.2: CPU "RFC8482", OS the empty string.
         let hinfo = RrSet {
             rtype: rtype::HINFO,
@@ -256,6 +261,7 @@ impl Handler {
             upstream,
             runtime,
             transfers,
+            why,
             clock,
             events,
             minimal_any: [hinfo],
@@ -554,6 +560,12 @@ impl Handler {
             && let Some(service) = self.transfer_service_for(&request)
         {
             return Opening::Transfer(service);
+        }
+        if let Some(why) = &self.why
+            && refusal(&request).is_none()
+            && let Some(says) = why.answer(request.name, client.address.ip())
+        {
+            return why::reply(says, &request, &manner.envelope(&request, client, now), out);
         }
         let refusal = match allowed {
             false => Some((rcode::REFUSED, Some((PROHIBITED, "")))),

@@ -27,6 +27,7 @@ use crate::model::{
 };
 use crate::ports::{
     Question, Record, Resolution, Sections, Security, TransferService, Upstream, UpstreamError,
+    WhyService,
 };
 use crate::snapshot::Snapshot;
 use crate::telemetry::events::{EventReceiver, channel};
@@ -233,6 +234,7 @@ pub struct Plan {
     pub settings: Option<HandlerSettings>,
     pub special: SpecialSettings,
     pub transfers: Option<Arc<dyn TransferService>>,
+    pub why: Option<Arc<dyn WhyService>>,
 }
 
 pub fn rig(zones: impl Into<Vec<PolicyZone>>, world: World) -> Rig {
@@ -252,6 +254,7 @@ impl Rig {
             upstream: Arc::new(CachingUpstream::new(CacheSettings::default(), world.clone())),
             runtime: tokio::runtime::Handle::current(),
             transfers: plan.transfers,
+            why: plan.why,
             clock: world.clone(),
             events: sender,
         };

@@ -11,7 +11,7 @@ use super::facts::{Admin, Facts, Kind};
 use super::{Level, Model, Score};
 
 /// An address with this many registrable domains is shared (G4).
-const HOSTED_DOMAINS_SHARED: u32 = 50;
+pub const HOSTED_DOMAINS_SHARED: u32 = 50;
 
 /// A rule must not change this share of a day's queries (G5).
 const TRAFFIC_SHARE_PPM: u32 = 1000;

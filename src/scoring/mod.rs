@@ -41,6 +41,7 @@ pub use decision::{Decision, Previous, decide};
 pub use explain::{Explanation, explain};
 pub use facts::{ApiVoid, Facts, Host, Infrastructure, Kind, Listing, Tip, VirusTotal};
 pub use file::{Class, Reference};
+pub use guards::HOSTED_DOMAINS_SHARED;
 pub use guards::{Finding, Findings, Guard};
 pub use level::Level;
 pub use lifetime::valid_for_seconds;

@@ -120,7 +120,8 @@ impl Store {
         Ok(Some((zone, record)))
     }
 
-    fn record(&self, name: &Name) -> Option<Record> {
+    /// What is known of a zone, with or without a version.
+    pub fn record(&self, name: &Name) -> Option<Record> {
         let text = disk::read_small(&self.path(name.as_ref(), "json"), RECORD_OCTETS_MAX);
         serde_json::from_slice(&text.ok()??).ok()
     }

@@ -172,6 +172,11 @@ impl Snapshot {
         Self { observing_groups: observing, off_groups: off, ..self }
     }
 
+    /// Groups whose clients no rule acts for.
+    pub fn exempt_groups(&self) -> GroupSet {
+        self.observing_groups.union(self.off_groups)
+    }
+
     /// The number given at its making, to tell snapshots apart in logs and caches.
     pub fn id(&self) -> u64 {
         self.id

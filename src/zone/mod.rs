@@ -8,14 +8,18 @@
 //!
 //! Rules become records and records rules in [`record`] alone; [`file`] reads and writes them as
 //! text, [`wire`] as transfers, which [`tsig`] signs. [`delta`] is what changes between two
-//! versions, [`history`] the last of these changes.
+//! versions, [`history`] the last of these changes. [`profile`] knows what other resolvers make of a
+//! zone, [`lint`] says what they would complain of.
 
+pub mod amend;
 pub mod build;
 pub mod delta;
 pub mod file;
 pub mod history;
+pub mod lint;
 pub mod octets;
 pub mod options;
+pub mod profile;
 pub mod record;
 pub mod soa;
 pub mod structured;
@@ -25,6 +29,7 @@ pub mod wire;
 
 use std::sync::Arc;
 
+pub use amend::Amendment;
 pub use build::{Conflict, ZoneBuilder};
 pub use delta::{Delta, DeltaError};
 pub use history::{Changes, History, HistoryLimits};

@@ -11,6 +11,8 @@ packages=(
     knot           # knotd
     knot-dnsutils  # kdig
     pdns-recursor
+    knot-resolver  # kresd
+    minisign       # signatures of artefacts
     curl           # DNS over HTTPS by hand
     systemd procps # systemd-analyze, and the kill that the unit names
     iproute2 xz-utils # a network of a test's own, and lists as they are recorded

@@ -73,6 +73,7 @@ pub fn handler() -> (Handler, Metrics) {
         upstream: Arc::new(CachingUpstream::new(CacheSettings::default(), Arc::new(World))),
         runtime: tokio::runtime::Handle::current(),
         transfers: None,
+        why: None,
         clock: Arc::new(World),
         events: EventSender::nobody(),
     };

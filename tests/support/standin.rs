@@ -13,13 +13,13 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
 /// A name with much against it, an address and an AS likewise.
-pub const EVIL: &str = "evil.example.com";
+pub const EVIL: &str = "evil.login-update.net";
 pub const EVIL_ADDRESS: &str = "192.0.2.66";
 pub const EVIL_SYSTEM: &str = "AS64496";
 /// A name with nothing against it.
-pub const FINE: &str = "fine.example.org";
+pub const FINE: &str = "fine.library-site.org";
 /// A name that nobody knows.
-pub const UNKNOWN: &str = "unknown.example.net";
+pub const UNKNOWN: &str = "unknown.nowhere-site.net";
 /// What hostile services put into every text: escapes of terminals, HTML, a turn of direction.
 pub const HOSTILE: &str = "x\u{1b}[2J<script>alert(1)</script>\u{202e}\"'&";
 
@@ -43,6 +43,12 @@ struct Inside {
 pub struct Standin {
     address: SocketAddr,
     inside: Arc<Mutex<Inside>>,
+}
+
+/// An hour ago, in seconds since 1970: old analyses weigh nothing.
+fn analysed_at() -> u32 {
+    use sekisho::model::time::Clock as _;
+    sekisho::daemon::clock::SystemClock.now().0 - 3600
 }
 
 /// The key that a service takes; a text that must not be seen anywhere.
@@ -249,7 +255,7 @@ fn virustotal(path: &str) -> Response {
     }
     let id = parts.get(1).copied().unwrap_or_default();
     let mut attributes = json!({
-        "last_analysis_stats": stats, "last_analysis_date": 1_787_230_800,
+        "last_analysis_stats": stats, "last_analysis_date": analysed_at(),
         "last_analysis_results": {"OpenPhish": {"engine_name": "OpenPhish", "method": "blacklist",
             "category": if bad { "malicious" } else { "harmless" }, "result": HOSTILE}},
         "reputation": if bad { -42 } else { 30 },

@@ -7,8 +7,10 @@ pub mod feeds;
 pub mod fleet;
 pub mod investigate;
 pub mod learning;
+pub mod lint;
 pub mod pdns;
 pub mod reviews;
+pub mod signs;
 pub mod status;
 pub mod why;
 

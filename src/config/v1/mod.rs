@@ -2,6 +2,7 @@
 //! has every key with what it is for.
 
 mod elsewhere;
+mod files;
 mod key;
 mod pdns;
 mod prediction;

@@ -18,6 +18,7 @@ pub(super) fn pdns(table: Option<&Table<'_>>) -> PassiveDns {
     let age = get("age_max").and_then(|v| v.parse(|text| words::seconds(text, AGE_SECONDS)));
     PassiveDns {
         enabled: get("enabled").and_then(|v| v.flag()).unwrap_or(otherwise.enabled),
+        signs: get("signs").and_then(|v| v.flag()).unwrap_or(otherwise.signs),
         limits: Limits {
             size_octets_max: size
                 .and_then(|size| usize::try_from(size).ok())
@@ -36,9 +37,10 @@ mod tests {
     fn it_is_on_within_bounds_unless_the_file_says_otherwise() {
         let (config, _) = read("");
         assert_eq!(config.unwrap().pdns, PassiveDns::default());
-        let (config, _) = read("[pdns]\nenabled = false\nsize_max = '1MiB'\nage_max = '1d'\n");
+        let (config, _) =
+            read("[pdns]\nenabled = false\nsigns = false\nsize_max = '1MiB'\nage_max = '1d'\n");
         let limits = Limits { size_octets_max: 1 << 20, age_seconds_max: 86_400 };
-        assert_eq!(config.unwrap().pdns, PassiveDns { enabled: false, limits });
+        assert_eq!(config.unwrap().pdns, PassiveDns { enabled: false, signs: false, limits });
         let (_, findings) = read("[pdns]\nage_max = '1h'\n");
         assert!(findings.contains("no span of time that fits here"), "{findings}");
     }

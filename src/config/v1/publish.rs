@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::super::TransferKey;
 use super::super::publish::{Publish, SecondaryServer, Transfer};
-use super::{networks, path, words};
+use super::{files, networks, path, words};
 use crate::diagnostic::{Diagnostic, nearest};
 use crate::document::{Table, Value};
 use crate::model::Name;
@@ -33,6 +33,10 @@ pub(super) fn publish(
     let get = |key| table.and_then(|table| table.get(key));
     Publish {
         directory: get("directory").and_then(|v| path(&v)).map(PathBuf::from),
+        profile: get("profile").and_then(|v| files::profile(&v)),
+        folders: table.map(files::folders).unwrap_or_default(),
+        http: table.and_then(|t| t.table("http", files::http)).unwrap_or_default(),
+        why_from: table.map(|table| networks(table, "why_from")).unwrap_or_default(),
         origin: get("origin").and_then(|v| v.parse(words::zone_name)).unwrap_or_else(|| {
             Name::from_presentation(compile::ZONE_SUFFIX).expect("a constant name is sound")
         }),

@@ -1,5 +1,7 @@
 //! What queries come to before and after policy, in scripted worlds.
 
+use std::net::IpAddr;
+
 use async_trait::async_trait;
 use hickory_proto::op::{Edns, Message};
 use hickory_proto::rr::rdata::opt::EdnsOption;
@@ -10,7 +12,7 @@ use tokio::sync::Semaphore;
 use super::super::script::{Plan, Rig, World, policy, query, rig, rule, shown};
 use super::*;
 use crate::model::{Action, NameRef};
-use crate::ports::MessageSender;
+use crate::ports::{MessageSender, WhyAnswer};
 
 const GOOD: &str = "www.good.test. 300 A 198.51.100.10";
 
@@ -216,6 +218,33 @@ async fn messages_about_published_zones_go_to_whoever_publishes_them() {
     let own = Client { address: "127.0.0.1:53".parse().unwrap(), ..client };
     assert_eq!(fast(&without, &notify, own), "NotImp ra");
     assert!(with.handler.transfer_service(&query("www.test SOA").0).is_none());
+}
+
+struct Desk;
+
+impl WhyService for Desk {
+    fn answer(&self, asked: NameRef<'_>, client: IpAddr) -> Option<WhyAnswer> {
+        let mine = asked.to_string().ends_with("why.rpz1.policy");
+        mine.then(|| match client.to_string() == "192.0.2.7" {
+            true => WhyAnswer::Text("v=1 act=nxdomain".to_owned()),
+            false => WhyAnswer::Refused,
+        })
+    }
+}
+
+#[tokio::test]
+async fn a_why_zone_is_answered_at_once_to_those_who_may_ask() {
+    let rig = Rig::new(Plan { why: Some(Arc::new(Desk)), ..Plan::default() });
+    let ask = |text: &str| {
+        let (packet, client) = query(text);
+        fast(&rig, &packet, client)
+    };
+    // The resolver's own access list does not apply: this client may ask nothing else.
+    let told = ask("www.bad.test.why.rpz1.policy TXT @192.0.2.7");
+    assert!(told.contains("v=1 act=nxdomain") && told.starts_with("NoError aa"), "{told}");
+    assert!(ask("www.bad.test.why.rpz1.policy A @192.0.2.7").starts_with("NoError aa"));
+    assert!(ask("www.bad.test.why.rpz1.policy TXT @192.0.2.8").starts_with("Refused"));
+    assert!(ask("www.bad.test TXT @192.0.2.7").starts_with("Refused"));
 }
 
 #[tokio::test]

@@ -79,7 +79,7 @@ async fn a_transfer_that_is_cut_or_refused_brings_nothing() {
     let error = once(script, None).await.unwrap_err();
     assert!(error[0].starts_with("the connection failed"), "{error:?}");
     let error = once(refusing(zone(1, 5)), None).await.unwrap_err();
-    assert_eq!(error, ["the primary answers with response code 5"]);
+    assert_eq!(error, ["the primary answers REFUSED (it does not hand the zone to us)"]);
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! The rules of SCORING 4.4 that look at single entries: R3 holds removals back, R4 to R6 put
+//! The rules of SCORING 4.4 that look at single entries: R3 holds removals back, R4 to R8 put
 //! additions aside or drop them.
 //!
 //! What is put aside weighs nothing and blocks nothing until its time is over, and then only if it
@@ -7,8 +7,11 @@
 //! does not speak of it; and a file on the operator's own disk is changed by nobody else, so none
 //! of these rules do.
 
+mod effects;
+
 use std::fmt;
 
+use self::effects::Effects;
 use super::History;
 use crate::evidence::{Claimed, Claims, NameClaim};
 use crate::model::{Name, NameRef, Network, Scope, SourceId, Timestamp, Trust};
@@ -43,6 +46,10 @@ pub enum Rule {
     Popular,
     /// It names what no list may name.
     Forbidden,
+    /// It would change too much of what people ask.
+    Traffic,
+    /// Too much would hang on it alone.
+    Pivotal,
 }
 
 impl Rule {
@@ -53,6 +60,8 @@ impl Rule {
             Self::Grown => "R4",
             Self::Popular => "R5",
             Self::Forbidden => "R6",
+            Self::Traffic => "R7",
+            Self::Pivotal => "R8",
         }
     }
 }
@@ -92,6 +101,8 @@ pub struct Incoming<'i> {
     pub history: &'i History,
     /// When it was first seen to have shrunk by half.
     pub shrunk_since: Option<Timestamp>,
+    /// Verdicts of the last 24 hours that hang on it alone.
+    pub pivotal_today: u64,
     /// The time.
     pub now: Timestamp,
 }
@@ -111,6 +122,8 @@ pub struct Admission {
     pub additions: u64,
     /// The rules it broke.
     pub breaches: Vec<Breach>,
+    /// New verdicts that hang on it alone.
+    pub pivotal: u64,
     /// What was put aside came into force, so that the size is the usual one from now on.
     pub released: bool,
 }
@@ -129,11 +142,14 @@ pub fn judge(incoming: Incoming<'_>, published: Option<&Published>) -> Admission
 
     let popular = popular_among(&incoming, &additions.union(&waiting), standings, &mut breaches);
     let grown = bound && grown(&incoming, claims.len() as u64, added, &mut breaches);
-    let quarantine = bound && (popular.too_many || forbidden) || grown;
+    let mut effects = Effects::of(&incoming, published).filter(|_| bound);
+    let all_new = additions.union(&waiting);
+    let traffic = effects.as_mut().is_some_and(|e| e.change_too_much(&all_new, &mut breaches));
+    let quarantine = bound && (popular.too_many || forbidden) || grown || traffic;
     let over = incoming.held_until.is_none_or(|until| until <= incoming.now);
-    let stays = !waiting.is_empty() && (!over || popular.too_many);
+    let stays = !waiting.is_empty() && (!over || popular.too_many || traffic);
 
-    let only_grown = grown && !popular.too_many && !forbidden;
+    let only_grown = grown && !popular.too_many && !forbidden && !traffic;
     let mut vouchers = Vouchers::of(incoming.id, published);
     let (new_in, new_aside) = match quarantine {
         true => additions.partition(|claimed| only_grown && vouchers.vouch(claimed)),
@@ -143,6 +159,11 @@ pub fn judge(incoming: Incoming<'_>, published: Option<&Published>) -> Admission
         true => (Claims::none(), waiting),
         false => (waiting, Claims::none()),
     };
+    let (new_in, excess, pivotal) = match &mut effects {
+        Some(effects) => effects.within_a_day(&incoming, new_in, &mut breaches),
+        None => (new_in, Claims::none(), 0),
+    };
+    let new_aside = new_aside.union(&excess);
     let released = !old_in.is_empty();
     let held = without(&new_aside.union(&old_aside), &popular.top);
     let taken = without(&new_in.union(&old_in), &popular.top);
@@ -157,7 +178,16 @@ pub fn judge(incoming: Incoming<'_>, published: Option<&Published>) -> Admission
         true => keep_removals(&incoming, current, claims.len() as u64, &mut breaches),
         false => (current, None),
     };
-    Admission { claims, held, held_until, shrunk_since, additions: added, breaches, released }
+    Admission {
+        claims,
+        held,
+        held_until,
+        shrunk_since,
+        additions: added,
+        breaches,
+        pivotal,
+        released,
+    }
 }
 
 /// R6: what no list may name is dropped; where it is more than a hundredth, additions wait.

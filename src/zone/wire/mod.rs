@@ -37,6 +37,18 @@ pub mod rcode {
     pub const REFUSED: u8 = 5;
     /// The server has no such zone, or the signature is not good (RFC 8945).
     pub const NOTAUTH: u8 = 9;
+
+    /// What people call a code.
+    pub fn name(code: u8) -> String {
+        match code {
+            FORMERR => "FORMERR (it cannot read us)".to_owned(),
+            SERVFAIL => "SERVFAIL (it has no sound version of the zone)".to_owned(),
+            NOTIMP => "NOTIMP (it does not know such requests)".to_owned(),
+            REFUSED => "REFUSED (it does not hand the zone to us)".to_owned(),
+            NOTAUTH => "NOTAUTH (it does not serve the zone)".to_owned(),
+            other => format!("with response code {other}"),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -37,7 +37,7 @@ pub enum TransferError {
     #[error("a response to another request")]
     OtherRequest,
     /// The primary refuses.
-    #[error("the primary answers with response code {0}")]
+    #[error("the primary answers {}", rcode::name(*.0))]
     Refused(u8),
     /// The server does not serve the zone itself.
     #[error("the answer is not authoritative")]

@@ -66,6 +66,8 @@ struct Feed {
     history: History,
     trust: Trust,
     own_file: bool,
+    id: &'static str,
+    pivotal_today: u64,
 }
 
 impl Feed {
@@ -80,6 +82,8 @@ impl Feed {
             history: History::of([size; 3]).with_additions([0; 3]),
             trust: Trust::Scored,
             own_file: false,
+            id: "urlhaus",
+            pivotal_today: 0,
         }
     }
 
@@ -87,7 +91,7 @@ impl Feed {
     fn fetch(&mut self, claims: Claims, later_h: u32) -> Vec<&'static str> {
         let judged = judge(
             Incoming {
-                id: &SourceId::new("urlhaus"),
+                id: &SourceId::new(self.id),
                 trust: &self.trust,
                 own_file: self.own_file,
                 claims,
@@ -96,12 +100,14 @@ impl Feed {
                 held_until: self.held_until,
                 history: &self.history,
                 shrunk_since: self.shrunk_since,
+                pivotal_today: self.pivotal_today,
                 now: NOW.plus_seconds(later_h * HOUR),
             },
             Some(&self.state),
         );
         (self.before, self.held) = (judged.claims, judged.held);
         (self.held_until, self.shrunk_since) = (judged.held_until, judged.shrunk_since);
+        self.pivotal_today += judged.pivotal;
         judged.breaches.iter().map(|breach| breach.rule.as_str()).collect()
     }
 
@@ -235,4 +241,118 @@ fn a_young_history_and_a_file_of_the_operators_own_bind_to_nothing() {
     feed.own_file = true;
     assert!(feed.fetch(swollen(), 0).is_empty());
     assert_eq!(feed.sizes(), (310, 0));
+}
+
+/// The state in force where these domains were asked for, each as often, among 20,000 queries.
+fn with_queries(busy: &[&str], each: u32) -> Arc<Published> {
+    use crate::bgp::RouteTable;
+    use crate::pdns::{ClientMark, Limits, Material, Table, View};
+    let day = 86_400;
+    let limits = Limits { size_octets_max: 64 << 20, age_seconds_max: 90 * day };
+    let mut table = Table::new(limits, Timestamp(NOW.0 - 60 * day));
+    let ask = |table: &mut Table, text: &str, times: u32| {
+        let name = Name::from_host(text).unwrap();
+        table.see_name(name.as_ref(), name.as_ref(), Timestamp(NOW.0 - 30 * day));
+        (0..times).for_each(|_| {
+            table.see_query(name.as_ref(), name.as_ref(), NOW, ClientMark(1));
+        });
+    };
+    busy.iter().for_each(|name| ask(&mut table, name, each));
+    ask(&mut table, "everything-else.net", 20_000 - each * busy.len() as u32);
+    let view = View::of(&Material {
+        table: &table,
+        now: NOW,
+        holder: &|name| Some(name.to_owned()),
+        is_bad: &|_| false,
+        is_popular: &|_| false,
+        is_left_out: &|_| false,
+        registered_together: &|_| None,
+        routes: &RouteTable::empty(),
+    });
+    let text = [("p.toml".to_owned(), "version = 1".to_owned())];
+    let mut read = |_: &str| Err(std::io::ErrorKind::NotFound.into());
+    let policy = policy::load(&text, &mut read, &PublicSuffixes::default(), NOW).0.unwrap();
+    let mut pipeline = Pipeline::new(Model::shipped(), Arc::new(policy), Name::root(), 7);
+    let source = |id: &str| Source { profile: Profile::scored(id, id), claims: Claims::none() };
+    pipeline.set_sources(vec![source("openphish"), source("certpl")]);
+    pipeline.set_standings(Standings {
+        popularity: Arc::new(popularity()),
+        seen: Arc::new(view),
+        ..Standings::default()
+    });
+    pipeline.rebuild(NOW).unwrap()
+}
+
+#[test]
+fn r7_holds_what_would_change_much_of_what_people_ask() {
+    let usual = numbered("old", 1000);
+    let with =
+        |names: &[&str]| claims(usual.iter().map(String::as_str).chain(names.iter().copied()));
+    // Ten domains with 12 of 20,000 queries each: 0.6 %, and each too few for guard G5.
+    let busy = numbered("busy", 10);
+    let busy: Vec<&str> = busy.iter().map(String::as_str).collect();
+    let feed =
+        || Feed { state: with_queries(&busy, 12), id: "openphish", ..Feed::of(claims(&usual)) };
+    let mut both = feed();
+    assert_eq!(both.fetch(with(&busy), 1), ["R7"]);
+    assert_eq!(both.sizes(), (1000, 10));
+    let mut one = feed();
+    assert_eq!(one.fetch(with(&busy[..5]), 1), [""; 0], "half of that");
+    assert_eq!(one.sizes(), (1005, 0));
+    // It still would after a day, so it goes on waiting.
+    assert_eq!(both.fetch(with(&busy), 20), ["R7"]);
+    assert_eq!(both.sizes(), (1000, 10));
+    let mut unknown = Feed::of(claims(&usual));
+    assert_eq!(unknown.fetch(with(&busy), 1), [""; 0], "nobody has counted queries");
+}
+
+#[test]
+fn r8_bounds_what_hangs_on_a_source_that_may_block_alone() {
+    let usual = numbered("old", 1000);
+    let with = |count: usize| {
+        claims(usual.iter().cloned().chain(numbered("new", count)).collect::<Vec<_>>())
+    };
+    let feed = |id| Feed { id, ..Feed::of(claims(&usual)) };
+    let mut certpl = feed("certpl");
+    assert_eq!(certpl.fetch(with(40), 1), [""; 0]);
+    assert_eq!((certpl.sizes(), certpl.pivotal_today), ((1040, 0), 40));
+    assert_eq!(certpl.fetch(with(80), 2), ["R8"]);
+    assert_eq!((certpl.sizes(), certpl.pivotal_today), ((1050, 30), 50));
+    // One that only redirects alone is bounded by R4.
+    let mut urlhaus = feed("urlhaus");
+    assert_eq!(urlhaus.fetch(with(150), 1), [""; 0]);
+    assert_eq!(urlhaus.sizes(), (1150, 0));
+}
+
+/// The table of SCORING 4.4 as one story: a feed is poisoned in each way, and what people get stays
+/// what it was.
+#[test]
+fn a_poisoned_feed_changes_nothing_that_people_get() {
+    let usual = numbered("old", 1000);
+    let poisoned =
+        |planted: Vec<String>| claims(usual.iter().cloned().chain(planted).collect::<Vec<_>>());
+    // Top sites planted: dropped or put aside.
+    let mut feed = Feed::of(claims(&usual));
+    let top = ["top.com", "known.com", "known2.com", "known3.com", "www.top.com"];
+    assert!(!feed.fetch(poisoned(top.map(str::to_owned).into()), 1).is_empty());
+    assert_eq!(feed.sizes().0, 1000);
+    // Doubled with junk: put aside.
+    let mut feed = Feed::of(claims(&usual));
+    assert!(feed.fetch(poisoned(numbered("junk", 1100)), 1).contains(&"R4"));
+    assert_eq!(feed.sizes(), (1000, 1100));
+    // Emptied to a third: what is gone stays until a second fetch agrees.
+    let mut feed = Feed::of(claims(&usual));
+    assert!(feed.fetch(claims(&usual[..300]), 1).contains(&"R3"));
+    assert_eq!(feed.sizes().0, 1000);
+    // Frozen: nothing is new and nothing breaks; claims fade by their own age.
+    let mut feed = Feed::of(claims(&usual));
+    for day in 1..=30 {
+        assert_eq!(feed.fetch(claims(&usual), day * 24), [""; 0]);
+    }
+    assert_eq!(feed.sizes(), (1000, 0));
+    // What no list may name: dropped.
+    let mut feed = Feed::of(claims(&usual));
+    let forbidden = ["co.uk", "github.io", "10.0.0.0/8", "0.0.0.0/0"];
+    feed.fetch(poisoned(forbidden.map(str::to_owned).into()), 1);
+    assert_eq!(feed.sizes(), (1000, 0));
 }
