@@ -143,7 +143,11 @@ fn month(names: &[Name], policy: Policy, budget: usize, seed: u64) -> f64 {
             for at in alive.clone().filter(|&at| names[at].born <= now) {
                 let name = &names[at];
                 let blocked = standings[at].mban >= i64::from(STAKES.block_on_mban);
-                loss += match (name.malicious && day < name.dies_day, blocked) {
+                if name.malicious && day >= name.dies_day {
+                    // Nobody asks for it any more.
+                    continue;
+                }
+                loss += match (name.malicious, blocked) {
                     (true, false) => name.traffic / 4.0,
                     (false, true) => FALSE_BLOCK_COST * name.traffic / 4.0,
                     _ => 0.0,
@@ -237,6 +241,7 @@ fn compare(seeds: std::ops::Range<u64>) {
 }
 
 #[test]
+#[ignore = "long: two months"]
 fn lanes_of_value_save_what_first_in_first_out_wastes() {
     compare(1..3);
 }

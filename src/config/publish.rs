@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use super::resolver::Certificate;
 use crate::diagnostic::Place;
 use crate::model::{Name, Network};
 use crate::publish::line::Pace;
@@ -95,6 +96,14 @@ pub struct Transfer {
     pub pace: Pace,
     /// How much of the past is kept for transfers of changes alone.
     pub journal: HistoryLimits,
+    /// The zone that lists the others (RFC 9432), if there is to be one.
+    pub catalog: Option<Name>,
+    /// Addresses for UDP and TCP, beside those of the resolver.
+    pub listen: Vec<SocketAddr>,
+    /// Addresses for TLS (RFC 9103).
+    pub tls: Vec<SocketAddr>,
+    /// What is shown over TLS; there where [`Transfer::tls`] has any address.
+    pub certificate: Option<Certificate>,
 }
 
 impl Default for Transfer {
@@ -105,6 +114,10 @@ impl Default for Transfer {
         Self {
             pace: Pace { small_seconds: 60, large_seconds: 300, canary_seconds: 900 },
             journal: HistoryLimits { deltas_max: 64, octets_max: 64 << 20 },
+            catalog: None,
+            listen: Vec::new(),
+            tls: Vec::new(),
+            certificate: None,
         }
     }
 }

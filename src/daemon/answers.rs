@@ -135,6 +135,7 @@ impl Answers for Voice {
                 let name = Name::from_presentation(&zone.name).ok();
                 zone.published = name.and_then(|name| transfers.says(&name, now));
             }
+            status.zones.extend(catalog(transfers, &status.zones, now));
         }
         status
     }
@@ -355,6 +356,23 @@ impl Answers for Voice {
     async fn accept(&self, source: String) -> Result<usize, Diagnostic> {
         self.book.accept(&source)
     }
+}
+
+/// The zone that lists the others decides nothing, and is published all the same.
+fn catalog(transfers: &Transfers, zones: &[ZoneSays], now: Timestamp) -> Option<ZoneSays> {
+    let known = |name: &Name| zones.iter().any(|zone| zone.name == name.to_string());
+    let name = transfers.zones().into_iter().find(|name| !known(name))?;
+    let published = transfers.says(&name, now)?;
+    Some(ZoneSays {
+        name: name.to_string(),
+        serial: published.serial,
+        rules: 0,
+        mode: "catalog".to_owned(),
+        groups: Vec::new(),
+        exported: None,
+        secondary: None,
+        published: Some(published),
+    })
 }
 
 impl Voice {

@@ -275,7 +275,10 @@ impl Investigator {
                     if row.facts.len() > before {
                         row.asked_at = row.asked_at.max(Some(asked_at.0));
                         row.kept &= kept;
-                        row.total = row.total.max(answer.total);
+                        // A total counts what the whole answer is about, not the rows cut from it.
+                        if answer.facts.len() == row.facts.len() {
+                            row.total = row.total.max(answer.total);
+                        }
                     }
                 }
                 Outcome::Failed { reason, asked_at, kept, .. } => {

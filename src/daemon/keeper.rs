@@ -47,6 +47,25 @@ impl Kept {
         Ok(Self { files: files.clone(), octets, certificates })
     }
 
+    /// Looks at the files once a minute, for as long as it is run.
+    pub async fn keep(mut self) {
+        let mut look = tokio::time::interval(LOOK);
+        loop {
+            look.tick().await;
+            self.look_and_say();
+        }
+    }
+
+    fn look_and_say(&mut self) {
+        match self.look() {
+            Ok(false) => {}
+            Ok(true) => {
+                tracing::info!(file = %self.files.chain.display(), "certificate is in force")
+            }
+            Err(finding) => tracing::error!("the last good certificate stays: {finding}"),
+        }
+    }
+
     /// Takes over what the files have now. Whether it is something else.
     fn look(&mut self) -> Result<bool, Diagnostic> {
         let now = octets(&self.files)?;
@@ -111,13 +130,8 @@ impl Keeper {
     }
 
     fn look(&mut self) {
-        let Some(kept) = &mut self.kept else { return };
-        match kept.look() {
-            Ok(false) => {}
-            Ok(true) => {
-                tracing::info!(file = %kept.files.chain.display(), "certificate is in force")
-            }
-            Err(finding) => tracing::error!("the last good certificate stays: {finding}"),
+        if let Some(kept) = &mut self.kept {
+            kept.look_and_say();
         }
     }
 

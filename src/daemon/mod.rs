@@ -326,8 +326,12 @@ pub async fn serve(
     if !artefacts::open(&config, state.directory(), &readers, &clock, &stop).await? {
         not_running.push("artefacts over HTTP: `[publish.http] listen` is empty".to_owned());
     }
+    let mut transfer_doors = Vec::new();
     match out {
-        Some(out) => out.run(readers.clone(), &stop),
+        Some(out) => {
+            transfer_doors = out.open(&config.publish.transfer, &stop)?;
+            out.run(readers.clone(), &stop);
+        }
         None => not_running.push("zone transfer: there is no `[[secondary]]`".to_owned()),
     }
     let client = LookupClient::new(ClientSettings::default());
@@ -399,6 +403,7 @@ pub async fn serve(
     watcher.doing(None);
     watcher.ready(&voice.status());
     service::run_until_told(&stop).await.map_err(no_signals)?;
+    drop(transfer_doors);
     doors.close().await;
     // The writer may have ended with an error of its own, which it has logged.
     let _ = events.send(Event::Stop);

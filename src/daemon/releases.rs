@@ -17,9 +17,10 @@ use crate::model::time::Clock;
 use crate::model::{Name, Timestamp};
 use crate::pipeline::Published;
 use crate::policy::Policy;
+use crate::publish::catalog;
 use crate::publish::edition::Edition;
 use crate::publish::journal::Journal;
-use crate::publish::leaving::Maker;
+use crate::publish::leaving::{Maker, Outgoing};
 use crate::publish::line::Line;
 use crate::publish::primary::Primary;
 use crate::publish::secondaries::Secondaries;
@@ -53,6 +54,8 @@ pub struct Releases {
     metrics: Arc<Metrics>,
     /// The policy that was in force last: another one is an administrator's doing.
     policy: Option<Arc<Policy>>,
+    /// The catalog that was made last, with the zones that it lists.
+    catalog: Option<(Vec<Name>, Zone)>,
 }
 
 impl Releases {
@@ -66,12 +69,9 @@ impl Releases {
         clock: Arc<dyn Clock>,
         metrics: Arc<Metrics>,
     ) -> Self {
-        let lines = BTreeMap::new();
-        let maker = Maker::default();
-        let policy = None;
         Self {
-            lines,
-            maker,
+            lines: BTreeMap::new(),
+            maker: Maker::default(),
             state,
             hash_seed,
             settings,
@@ -79,7 +79,8 @@ impl Releases {
             primary,
             clock,
             metrics,
-            policy,
+            policy: None,
+            catalog: None,
         }
     }
 
@@ -142,7 +143,12 @@ impl Releases {
             new.extend(first.map(|edition| (edition, false)));
         }
         // Zones that are no longer in force are not given to anybody either.
-        self.lines.retain(|name, _| zones.iter().any(|zone| zone.made.origin() == name.as_ref()));
+        self.lines.retain(|name, _| {
+            let catalog = self.settings.catalog.as_ref();
+            zones.iter().any(|zone| zone.made.origin() == name.as_ref()) || catalog == Some(name)
+        });
+        let first = self.take_catalog(&zones, state.snapshot.id(), now);
+        new.extend(first.map(|edition| (edition, false)));
         let pace = self.settings.pace;
         for (name, (line, journal)) in &mut self.lines {
             let canaries = self.secondaries.has_canary(name.as_ref(), line.is_for_everyone());
@@ -185,6 +191,31 @@ impl Releases {
         };
         line.set_for_everyone(for_everyone);
         first
+    }
+
+    /// Makes the list of zones anew where there are others. Nobody waits for it.
+    fn take_catalog(
+        &mut self,
+        zones: &[Outgoing],
+        snapshot: u64,
+        now: Timestamp,
+    ) -> Option<Arc<Edition>> {
+        let origin = self.settings.catalog.clone()?;
+        let everyones = zones.iter().filter(|zone| zone.here.options.groups.is_empty());
+        let mut members: Vec<Name> = everyones.map(|zone| zone.made.origin().to_owned()).collect();
+        members.sort();
+        if members.contains(&origin) {
+            tracing::error!(zone = %origin, "no catalog: a policy zone has its name");
+            return None;
+        }
+        let same = self.catalog.as_ref().filter(|(held, _)| *held == members);
+        let zone = match same {
+            Some((_, zone)) => zone.clone(),
+            None => catalog::zone(origin, &members, self.hash_seed),
+        };
+        let changed = same.is_none();
+        self.catalog = Some((members, zone.clone()));
+        self.take(&zone, snapshot, true, changed, now)
     }
 
     /// A zone is published for the first time in this run.

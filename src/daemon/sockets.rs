@@ -138,6 +138,17 @@ impl Sockets {
     }
 }
 
+/// Sockets for transfers alone: for datagrams, for connections, and for those over TLS.
+pub fn for_transfers(transfer: &crate::config::Transfer) -> Result<Sockets, Diagnostic> {
+    let udp = each(&transfer.listen, "udp", |address| udp::bind(address, 1))?;
+    Ok(Sockets {
+        udp: udp.into_iter().flatten().collect(),
+        tcp: each(&transfer.listen, "tcp", tcp)?,
+        tls: each(&transfer.tls, "tcp", tcp)?,
+        ..Sockets::default()
+    })
+}
+
 /// The addresses that an interface has now.
 fn of_interface(interface: &Interface) -> Result<Vec<SocketAddr>, Diagnostic> {
     let Interface { name, port } = interface;

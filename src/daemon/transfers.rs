@@ -2,13 +2,17 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
+use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
+use super::keeper::Kept;
 use super::keys::KeyRing;
 use super::releases::{Command, Order, Releases};
-use crate::config::{Config, SecondaryServer};
+use super::sockets::{self, Sockets};
+use crate::config::{Config, SecondaryServer, Transfer};
 use crate::diagnostic::Diagnostic;
 use crate::model::time::Clock;
 use crate::model::{Name, NameRef, Timestamp};
@@ -23,8 +27,16 @@ use crate::publish::notify::Announcer;
 use crate::publish::primary::{Offer, Primary};
 use crate::publish::secondaries::{Secondaries, Secondary};
 use crate::publish::transfer::TransferServer;
+use crate::resolver::encrypted::transfers_over_tls;
+use crate::resolver::tcp::{TcpFront, TcpSettings};
 use crate::telemetry::Metrics;
 use crate::zone::Serial;
+
+/// A question with its signature; longer ones are none.
+const QUESTION_OCTETS_MAX: usize = 1232;
+/// How long a connection for transfers alone may be idle, and how long its client may take to read:
+/// a secondary keeps one for its next questions (RFC 9103 section 6.2).
+const IDLE: Duration = Duration::from_secs(60);
 
 /// Everything about zones that leave by transfer.
 pub struct Transfers {
@@ -116,6 +128,37 @@ fn secondary(server: &SecondaryServer, keys: &KeyRing) -> Secondary {
 }
 
 impl Prepared {
+    /// Opens what transfers have for themselves. What is returned serves until it is dropped.
+    pub fn open(
+        &self,
+        transfer: &Transfer,
+        stop: &CancellationToken,
+    ) -> Result<Vec<TcpFront>, Diagnostic> {
+        let failed = |error: std::io::Error| {
+            Diagnostic::error(format!("zone transfer: {error}")).hint("see `[publish.transfer]`")
+        };
+        let Sockets { udp, tcp, tls, .. } = sockets::for_transfers(transfer)?;
+        let service = self.transfers.service();
+        for socket in udp {
+            socket.set_nonblocking(true).map_err(failed)?;
+            let socket = UdpSocket::from_std(socket).map_err(failed)?;
+            let (until, answering) = (stop.clone(), answer_datagrams(socket, service.clone()));
+            tokio::spawn(async move { until.run_until_cancelled(answering).await });
+        }
+        let settings = TcpSettings { idle: IDLE, write: IDLE, ..TcpSettings::default() };
+        let mut fronts = Vec::new();
+        fronts.push(TcpFront::start_transfers(tcp, &service, settings).map_err(failed)?);
+        if let (false, Some(files)) = (tls.is_empty(), &transfer.certificate) {
+            let kept = Kept::open(files)?;
+            let certificates = kept.certificates.clone();
+            let front = transfers_over_tls(tls, &certificates, &service, settings);
+            fronts.push(front.map_err(failed)?);
+            let until = stop.clone();
+            tokio::spawn(async move { until.run_until_cancelled(kept.keep()).await });
+        }
+        Ok(fronts)
+    }
+
     /// Publishes from here on.
     pub fn run(self, published: watch::Receiver<Arc<Published>>, stop: &CancellationToken) {
         let until = stop.clone();
@@ -127,6 +170,26 @@ impl Prepared {
                 let telling = announcer.run(position);
                 tokio::spawn(async move { until.run_until_cancelled(telling).await });
             }
+        }
+    }
+}
+
+/// Answers are short and come from memory, so each is made before the next question is read.
+async fn answer_datagrams(socket: UdpSocket, service: Arc<dyn TransferService>) {
+    let mut question = [0; QUESTION_OCTETS_MAX];
+    loop {
+        let (length, peer) = match socket.recv_from(&mut question).await {
+            Ok(received) => received,
+            Err(error) => {
+                // Such as word of the network that an earlier answer did not arrive.
+                tracing::debug!(%error, "receiving questions about zones");
+                continue;
+            }
+        };
+        if let Some(answer) = service.datagram(&question[..length], peer).await
+            && let Err(error) = socket.send_to(&answer, peer).await
+        {
+            tracing::debug!(%error, %peer, "answering a question about zones");
         }
     }
 }
@@ -171,6 +234,11 @@ impl Transfers {
                 })
                 .collect(),
         })
+    }
+
+    /// The zones that are published.
+    pub fn zones(&self) -> Vec<Name> {
+        self.primary.all().keys().cloned().collect()
     }
 
     /// Sets the series that grow with time.

@@ -292,6 +292,8 @@ impl TransferServer {
         let who = self.secondaries.at(admitted.secondary).map_or("", |s| s.name.as_str());
         self.metrics.transfers.transferred(who, kind.as_str(), octets, sent);
         self.fleet.note(admitted.secondary, &admitted.origin, |known| match sent {
+            // Who asks every second and has everything has taken nothing.
+            true if kind == Kind::Nothing => known.serial = Some(serial),
             true => {
                 known.transfers += 1;
                 known.serial = Some(serial);
@@ -300,8 +302,10 @@ impl TransferServer {
             false => known.failures += 1,
         });
         let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+        let is_news = kind != Kind::Nothing;
         let (zone, serial, kind) = (&admitted.origin, serial.0, kind.as_str());
         match sent {
+            true if !is_news => tracing::debug!(secondary = who, %zone, serial, "nothing newer"),
             true => {
                 tracing::info!(secondary = who, %zone, serial, kind, octets, took_ms, skipped, "transferred");
             }

@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use super::handler::{Client, Fast, Handler};
 use super::message::QUERY_OCTETS_MAX;
 use super::quota::{Limits, Permit, Quota};
+use crate::ports::TransferService;
 use crate::telemetry::{Metrics, Shard, Transport};
 
 /// How long accepting rests after an error, such as no file descriptor being left.
@@ -116,8 +117,27 @@ impl TcpFront {
         metrics: &Metrics,
         settings: TcpSettings,
     ) -> io::Result<Self> {
-        let service = Service { handler: Arc::clone(handler), shard: metrics.shard(), settings };
-        Self::start_with(listeners, settings.connections, move |stream, address, stop| {
+        let answering = Answering::Queries(Arc::clone(handler), metrics.shard());
+        Self::start_answering(listeners, opening, Service { answering, settings })
+    }
+
+    /// Serves messages about published zones alone.
+    pub fn start_transfers(
+        listeners: Vec<StdTcpListener>,
+        transfers: &Arc<dyn TransferService>,
+        settings: TcpSettings,
+    ) -> io::Result<Self> {
+        let answering = Answering::Transfers(Arc::clone(transfers));
+        Self::start_answering(listeners, Plain, Service { answering, settings })
+    }
+
+    pub(super) fn start_answering(
+        listeners: Vec<StdTcpListener>,
+        opening: impl Opening,
+        service: Service,
+    ) -> io::Result<Self> {
+        let limits = service.settings.connections;
+        Self::start_with(listeners, limits, move |stream, address, stop| {
             let (opening, service) = (opening.clone(), service.clone());
             async move { service.open_and_serve(stream, address, opening, stop).await }
         })
@@ -226,11 +246,19 @@ impl Acceptor {
     }
 }
 
+/// Who answers.
 #[derive(Clone)]
-struct Service {
-    handler: Arc<Handler>,
-    shard: Arc<Shard>,
-    settings: TcpSettings,
+pub(super) enum Answering {
+    /// The resolver, which hands messages about published zones on.
+    Queries(Arc<Handler>, Arc<Shard>),
+    /// Whoever publishes zones, and nobody else.
+    Transfers(Arc<dyn TransferService>),
+}
+
+#[derive(Clone)]
+pub(super) struct Service {
+    pub answering: Answering,
+    pub settings: TcpSettings,
 }
 
 impl Service {
@@ -321,22 +349,37 @@ impl Service {
         client: Client,
         sender: &mpsc::Sender<Vec<u8>>,
     ) -> Taken<'s> {
-        if let Some(service) = self.handler.transfer_service(&message) {
-            let (service, sender) = (Arc::clone(service), sender.clone());
-            return Taken::Waiting(Box::pin(async move {
-                service.stream(&message, client.address, sender).await;
-                None
-            }));
+        let (handler, shard) = match &self.answering {
+            Answering::Queries(handler, shard) => (handler, shard),
+            Answering::Transfers(service) => return transfer(service, message, client, sender),
+        };
+        if let Some(service) = handler.transfer_service(&message) {
+            return transfer(service, message, client, sender);
         }
         let mut out = Vec::new();
-        match self.handler.fast(&message, client, self.handler.now(), &self.shard, &mut out) {
+        match handler.fast(&message, client, handler.now(), shard, &mut out) {
             Fast::Reply => Taken::Answer(Some(out)),
             Fast::Silent => Taken::Answer(None),
-            Fast::Slow => Taken::Waiting(Box::pin(async move {
-                self.handler.answer(&message, client, &self.shard).await
-            })),
+            Fast::Slow => {
+                Taken::Waiting(Box::pin(
+                    async move { handler.answer(&message, client, shard).await },
+                ))
+            }
         }
     }
+}
+
+fn transfer(
+    service: &Arc<dyn TransferService>,
+    message: BytesMut,
+    client: Client,
+    sender: &mpsc::Sender<Vec<u8>>,
+) -> Taken<'static> {
+    let (service, sender) = (Arc::clone(service), sender.clone());
+    Taken::Waiting(Box::pin(async move {
+        service.stream(&message, client.address, sender).await;
+        None
+    }))
 }
 
 enum Taken<'s> {

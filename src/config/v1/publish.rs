@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::super::TransferKey;
 use super::super::publish::{Publish, SecondaryServer, Transfer};
-use super::{files, networks, path, words};
+use super::{files, listen, networks, path, words};
 use crate::diagnostic::{Diagnostic, nearest};
 use crate::document::{Table, Value};
 use crate::model::Name;
@@ -55,6 +55,14 @@ fn transfer(table: &Table<'_>) -> Transfer {
     let octets = table
         .get("journal_size")
         .and_then(|v| v.parse(|text| words::octets(text, 1 << 20..=JOURNAL_OCTETS_MAX)));
+    let tls = listen(table, "tls");
+    let certificate = super::resolver::certificate(table);
+    if certificate.is_none() && !tls.is_empty() {
+        table.report(
+            Diagnostic::error("transfers over TLS need a certificate")
+                .hint("add `certificate` and `key`, each the path of a file in PEM"),
+        );
+    }
     Transfer {
         pace: Pace {
             small_seconds: seconds("interval", usual.pace.small_seconds),
@@ -69,6 +77,10 @@ fn transfer(table: &Table<'_>) -> Transfer {
                 .and_then(|octets| usize::try_from(octets).ok())
                 .unwrap_or(usual.journal.octets_max),
         },
+        catalog: table.get("catalog").and_then(|v| v.parse(words::zone_name)),
+        listen: listen(table, "listen"),
+        tls,
+        certificate,
     }
 }
 
@@ -199,6 +211,11 @@ mod tests {
                 "name = 'a'\naddress = 'ns1'\n",
                 "error: `ns1` is not an address\n  --> s.toml:3:11\n\
                  hint: as in `192.0.2.53`, `192.0.2.53:5353` or `[2001:db8::53]:53`",
+            ),
+            (
+                "name = 'a'\naddress = '::1'\n[publish.transfer]\ntls = '[::1]:853'\n",
+                "error: transfers over TLS need a certificate\n  --> s.toml:4:1\n\
+                 hint: add `certificate` and `key`, each the path of a file in PEM",
             ),
             (
                 "name = 'a'\naddress = '::1'\n[[secondary]]\nname = 'a'\naddress = '::2'\n",

@@ -190,9 +190,10 @@ fn dns64(table: &Table<'_>) -> Option<Dns64> {
     })
 }
 
-fn encrypted(table: &Table<'_>) -> Encrypted {
+/// Reads where a certificate and its key are.
+pub(super) fn certificate(table: &Table<'_>) -> Option<Certificate> {
     let file = |key| table.get(key).and_then(|v| path(&v).map(PathBuf::from));
-    let certificate = match (file("certificate"), file("key")) {
+    match (file("certificate"), file("key")) {
         (Some(chain), Some(key)) => Some(Certificate { chain, key }),
         (None, None) => None,
         _ => {
@@ -202,7 +203,11 @@ fn encrypted(table: &Table<'_>) -> Encrypted {
             );
             None
         }
-    };
+    }
+}
+
+fn encrypted(table: &Table<'_>) -> Encrypted {
+    let certificate = certificate(table);
     let encrypted = Encrypted {
         tls: listen(table, "tls"),
         https: listen(table, "https"),

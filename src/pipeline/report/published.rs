@@ -61,7 +61,7 @@ pub struct FleetSays {
 pub struct TransferSays {
     /// When it ended.
     pub at: u32,
-    /// `full`, `changes`, `nothing`, or `full-for-changes` where changes were asked for.
+    /// `full`, `changes`, or `full-for-changes` where changes were asked for.
     pub kind: String,
     /// Octets of its messages.
     pub octets: u64,

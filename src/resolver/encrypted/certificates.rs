@@ -52,8 +52,21 @@ impl Certificates {
 
     /// The TLS side of a listener that speaks these protocols (RFC 7301).
     pub(super) fn server_config(self: &Arc<Self>, protocols: &[&[u8]]) -> ServerConfig {
+        self.config_of(rustls::DEFAULT_VERSIONS, protocols)
+    }
+
+    /// The same with TLS 1.3 alone.
+    pub(super) fn modern_config(self: &Arc<Self>, protocols: &[&[u8]]) -> ServerConfig {
+        self.config_of(&[&rustls::version::TLS13], protocols)
+    }
+
+    fn config_of(
+        self: &Arc<Self>,
+        versions: &[&'static rustls::SupportedProtocolVersion],
+        protocols: &[&[u8]],
+    ) -> ServerConfig {
         let mut config = ServerConfig::builder_with_provider(Arc::clone(&self.provider))
-            .with_safe_default_protocol_versions()
+            .with_protocol_versions(versions)
             .expect("ring has the suites of TLS 1.2 and 1.3")
             .with_no_client_auth()
             .with_cert_resolver(Arc::clone(self) as Arc<dyn ResolvesServerCert>);

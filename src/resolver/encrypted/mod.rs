@@ -20,7 +20,8 @@ use std::net::{TcpListener, UdpSocket};
 use std::sync::Arc;
 
 use super::handler::Handler;
-use super::tcp::{TcpFront, TcpSettings};
+use super::tcp::{Answering, Service, TcpFront, TcpSettings};
+use crate::ports::TransferService;
 use crate::telemetry::Metrics;
 
 /// What all encrypted transports share. Starting one needs a runtime around it, and sockets that
@@ -34,6 +35,18 @@ pub struct Encrypted<'a> {
     pub metrics: &'a Metrics,
     /// Bounds.
     pub settings: TcpSettings,
+}
+
+/// Zone transfers over TLS (RFC 9103), and nothing else; the port is 853.
+pub fn transfers_over_tls(
+    listeners: Vec<TcpListener>,
+    certificates: &Arc<Certificates>,
+    transfers: &Arc<dyn TransferService>,
+    settings: TcpSettings,
+) -> io::Result<TcpFront> {
+    let answering = Answering::Transfers(Arc::clone(transfers));
+    let opening = tls::Tls::for_transfers(certificates);
+    TcpFront::start_answering(listeners, opening, Service { answering, settings })
 }
 
 impl Encrypted<'_> {

@@ -19,6 +19,11 @@ impl Tls {
     pub fn new(certificates: &Arc<Certificates>) -> Self {
         Self(TlsAcceptor::from(Arc::new(certificates.server_config(&[b"dot"]))))
     }
+
+    /// For zone transfers, which take TLS 1.3 at least (RFC 9103 section 7.1).
+    pub fn for_transfers(certificates: &Arc<Certificates>) -> Self {
+        Self(TlsAcceptor::from(Arc::new(certificates.modern_config(&[b"dot"]))))
+    }
 }
 
 impl Opening for Tls {
